@@ -1,0 +1,5 @@
+"""`python -m tailrace` is the same as `tailrace`."""
+
+from tailrace.cli import main
+
+main()

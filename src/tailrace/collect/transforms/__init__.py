@@ -1,0 +1,1 @@
+"""What may happen to events on their way, one verb a file."""

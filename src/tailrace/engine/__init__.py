@@ -1,0 +1,1 @@
+"""The ClickHouse engine in a process of ours, behind ClickHouse's own HTTP interface."""

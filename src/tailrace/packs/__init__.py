@@ -1,0 +1,1 @@
+"""What there is to know about one kind of data, one folder each."""

@@ -1,0 +1,1 @@
+"""Application logs: the table, the pipeline and the generator of the log explorer."""

@@ -1,0 +1,1 @@
+"""The search language, turned into SQL and run."""

@@ -1,0 +1,110 @@
+"""The one way to read a setting.
+
+Each field is a flag of the commands that use it and the environment variable `TAILRACE_<FIELD>`.
+A flag beats the environment, the environment beats the default.
+"""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tailrace.errors import UsageError
+
+ENVIRONMENT_PREFIX = "TAILRACE_"
+
+
+class Settings(BaseSettings):
+    """What a person may set. Immutable once read."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
+
+    data_dir: Path = Path("tailrace-data")
+    """Folder of everything that Tailrace keeps: `clickhouse/`, `buffer/`, `tailrace.db`."""
+
+    clickhouse_url: str | None = None
+    """HTTP address of a ClickHouse server. Without it, `up` starts the embedded engine."""
+
+    clickhouse_user: str | None = None
+    """User name for ClickHouse; asked for by the embedded engine, too, when it is set."""
+
+    clickhouse_password: SecretStr | None = None
+    """Password for ClickHouse; asked for by the embedded engine, too, when it is set."""
+
+    engine_host: str = "127.0.0.1"
+    """Address that the embedded engine listens on."""
+
+    engine_port: int = Field(8123, ge=0, le=65535)
+    """Port of the embedded engine's ClickHouse HTTP interface."""
+
+    web_host: str = "127.0.0.1"
+    """Address that the web pages and the REST API listen on."""
+
+    web_port: int = Field(8000, ge=0, le=65535)
+    """Port of the web pages and the REST API."""
+
+    intake_tcp: str = "127.0.0.1:9000"
+    """Address and port on which newline-delimited JSON is taken over TCP."""
+
+    intake_http: str = "127.0.0.1:9001"
+    """Address and port on which JSON is taken by HTTP POST."""
+
+    collector_host: str = "127.0.0.1"
+    """Address of the collector's own health and metrics pages."""
+
+    collector_port: int = Field(9002, ge=0, le=65535)
+    """Port of the collector's own health and metrics pages."""
+
+    fsync_max_wait_ms: float = Field(5.0, ge=0, le=1000)
+    """Longest time in ms that an event waits for others to share its fsync."""
+
+    buffer_max_bytes: int = Field(4 * 1024**3, ge=1024**2)
+    """Size in bytes of a source's buffer on disk; when it is full, the source stops reading."""
+
+    transform_workers: int = Field(1, ge=1, le=64)
+    """Processes that run transforms."""
+
+    rejected_table: str = "logs.rejected"
+    """Table that keeps what could not be stored, with the reason."""
+
+    retention_days: int = Field(30, ge=1, le=36500)
+    """Days after its arrival that a row is kept."""
+
+    log_level: str = "info"
+    """Least level of Tailrace's own messages: debug, info, warning or error."""
+
+    @property
+    def clickhouse_address(self) -> str:
+        """The ClickHouse that is meant: the one that was set, or the embedded engine's."""
+        return self.clickhouse_url or f"http://{self.engine_host}:{self.engine_port}"
+
+    @classmethod
+    def read(cls, **flags: object) -> Self:
+        """Settings from flags (those that are not None), the environment and the defaults.
+
+        Raises UsageError that names every setting with a wrong value.
+        """
+        given = {name: value for name, value in flags.items() if value is not None}
+        try:
+            return cls(**given)  # type: ignore[arg-type]
+        except ValidationError as error:
+            problems = [
+                f"cannot use {ENVIRONMENT_PREFIX}{str(item['loc'][0]).upper()}={item['input']!r}: "
+                f"{item['msg']}"
+                for item in error.errors()
+            ]
+            raise UsageError("\n".join(problems)) from error
+
+    def as_environment(self) -> dict[str, str]:
+        """These settings as environment variables, for a child process."""
+        values: dict[str, str] = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, SecretStr):
+                value = value.get_secret_value()
+            if value is not None:
+                values[f"{ENVIRONMENT_PREFIX}{name.upper()}"] = str(value)
+        return values

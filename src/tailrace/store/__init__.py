@@ -1,0 +1,1 @@
+"""The tables in ClickHouse and the one way to reach them."""

@@ -1,0 +1,1 @@
+"""Starts the parts of Tailrace as child processes and keeps them alive."""

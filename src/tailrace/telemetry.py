@@ -1,0 +1,62 @@
+"""What Tailrace says of itself: its own log lines and its metrics' registry.
+
+On a terminal the lines are for people, in a pipe they are JSON. They go to standard error, so that
+standard output stays what the command was asked for.
+"""
+
+import logging
+import sys
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+Logger = structlog.stdlib.BoundLogger
+
+
+def configure_logging(level: str) -> None:
+    """Set up the process's own log lines; `level` is debug, info, warning or error."""
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer()
+        if sys.stderr.isatty()
+        else structlog.processors.JSONRenderer()
+    )
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                renderer,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+
+
+def get_logger(name: str) -> Logger:
+    """A logger that carries fields: `log.info("batch delivered", rows=120)`."""
+    logger: Logger = structlog.stdlib.get_logger(name)
+    return logger
+
+
+def new_registry() -> CollectorRegistry:
+    """A registry of metrics, one a process, passed to whoever counts."""
+    return CollectorRegistry()

@@ -55,13 +55,14 @@ class ConfigurationError(TailraceError):
 class PortTakenError(TailraceError):
     """Somebody else listens on a port that we want.
 
-    `setting` is the environment variable that moves us elsewhere.
+    `setting` is what moves us elsewhere, `moved` a value of it that would.
     """
 
-    def __init__(self, host: str, port: int, setting: str) -> None:
+    def __init__(self, host: str, port: int, setting: str, moved: str = "") -> None:
+        moved = moved or str(port + 10 if port <= 65525 else port - 10)
         super().__init__(
             f"cannot listen on {host}:{port}: the port is taken. `ss -ltnp 'sport = :{port}'` "
-            f"shows who holds it; {setting}={port + 10000} moves Tailrace to another"
+            f"shows who holds it; {setting}={moved} moves Tailrace to another"
         )
         self.port = port
         self.setting = setting

@@ -11,6 +11,7 @@ import typer
 
 from tailrace import __version__
 from tailrace.errors import TailraceError
+from tailrace.supervisor import die_with_supervisor
 
 COMMANDS = {
     "demo": "Start everything and a generator of logs, and print the page's address",
@@ -64,6 +65,7 @@ def main() -> None:
     """Run `tailrace`; an error of ours becomes its message and its exit code."""
     called = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
     try:
+        die_with_supervisor()
         build_app(called)(prog_name="tailrace")
     except TailraceError as error:
         typer.echo(f"tailrace: {error}", err=True)

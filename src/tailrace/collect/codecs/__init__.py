@@ -1,1 +1,12 @@
-"""How bytes become events, one codec a file."""
+"""How bytes become events, one codec a file, registered by the name that `decoding.codec` gives."""
+
+from collections.abc import Callable
+
+from tailrace.collect.codecs.bytes import decode_bytes
+from tailrace.collect.codecs.json import decode_json
+from tailrace.collect.transform import Event
+
+Decode = Callable[[bytes], list[Event]]
+"""One frame in, its events out; raises `tailrace.collect.codec.DecodeError`."""
+
+CODECS: dict[str, Decode] = {"bytes": decode_bytes, "json": decode_json}

@@ -1,0 +1,56 @@
+# The habits of this project. `make demo` and `make test` need nothing but Python 3.11 and, for the
+# page tests, a Debian system (scripts/system-packages installs what is missing there).
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check bench docs format lock clean
+
+demo: $(VENV)/.runtime
+	@$(BIN)/tailrace demo
+
+test: $(VENV)/.dev
+	@scripts/system-packages
+	$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check src tests bench
+	$(BIN)/ruff check src tests bench
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry src
+	$(BIN)/vulture
+	$(BIN)/codespell src tests bench docs examples scripts *.md Makefile
+	$(BIN)/djlint --check --lint --quiet src/tailrace/web/templates
+	scripts/check-javascript
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format src tests bench
+	$(BIN)/ruff check --fix src tests bench
+	$(BIN)/djlint --reformat --quiet src/tailrace/web/templates
+
+docs: $(VENV)/.dev
+	TAILRACE_SCREENSHOT_DIR=docs/images $(BIN)/pytest -q tests/end_to_end -k screenshot
+
+lock:
+	scripts/lock
+
+clean:
+	rm -rf $(VENV) build dist
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: constraints.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r constraints-build.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: constraints-dev.txt $(VENV)/.runtime
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r constraints-dev.txt
+	@touch $@

@@ -1,0 +1,69 @@
+"""The flags that several commands share, each defined once.
+
+A flag's default is None, which means: as the environment or `tailrace.settings` says.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(envvar="TAILRACE_DATA_DIR", help="Folder of everything that Tailrace keeps"),
+]
+ClickhouseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--clickhouse",
+        envvar="TAILRACE_CLICKHOUSE_URL",
+        metavar="URL",
+        help="HTTP address of a ClickHouse server, in place of the embedded engine",
+    ),
+]
+EngineHost = Annotated[
+    str | None,
+    typer.Option(envvar="TAILRACE_ENGINE_HOST", help="Address that the engine listens on"),
+]
+EnginePort = Annotated[
+    int | None,
+    typer.Option(envvar="TAILRACE_ENGINE_PORT", help="Port of the engine's HTTP interface"),
+]
+WebHost = Annotated[
+    str | None,
+    typer.Option(envvar="TAILRACE_WEB_HOST", help="Address that the pages listen on"),
+]
+WebPort = Annotated[
+    int | None,
+    typer.Option(envvar="TAILRACE_WEB_PORT", help="Port of the pages and the REST API"),
+]
+IntakeTcp = Annotated[
+    str | None,
+    typer.Option(
+        envvar="TAILRACE_INTAKE_TCP", metavar="HOST:PORT", help="Where JSON lines come in by TCP"
+    ),
+]
+IntakeHttp = Annotated[
+    str | None,
+    typer.Option(
+        envvar="TAILRACE_INTAKE_HTTP", metavar="HOST:PORT", help="Where JSON comes in by HTTP"
+    ),
+]
+CollectorPort = Annotated[
+    int | None,
+    typer.Option(
+        envvar="TAILRACE_COLLECTOR_PORT", help="Port of the collector's health and metrics"
+    ),
+]
+RetentionDays = Annotated[
+    int | None,
+    typer.Option(envvar="TAILRACE_RETENTION_DAYS", help="Days after arrival that a row is kept"),
+]
+LogLevel = Annotated[
+    str | None,
+    typer.Option(envvar="TAILRACE_LOG_LEVEL", help="debug, info, warning or error"),
+]
+Packs = Annotated[
+    list[str] | None,
+    typer.Argument(envvar="TAILRACE_PACKS", help="Which packs run", show_default="logs"),
+]

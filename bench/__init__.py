@@ -1,0 +1,1 @@
+"""Benchmarks: rates and latencies as ratios to what the engine does by itself."""

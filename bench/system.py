@@ -1,0 +1,129 @@
+"""A whole Tailrace on free ports in a temporary folder, started and measured from outside."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+READY_WITHIN_SECS = 60.0
+POLL_SECS = 0.005
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class System:
+    """A running `tailrace up`; addresses, SQL and the memory of its processes."""
+
+    process: subprocess.Popen[bytes]
+    engine_port: int
+    web_port: int
+    tcp_port: int
+    http_port: int
+    first_answer_secs: float = 0.0
+
+    def sql(self, query: str, **settings: str) -> str:
+        """Run one statement; its answer as text."""
+        url = f"http://127.0.0.1:{self.engine_port}/?{urllib.parse.urlencode(settings)}"
+        request = urllib.request.Request(url, data=query.encode(), method="POST")
+        try:
+            with urllib.request.urlopen(request) as response:
+                return str(response.read().decode())
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(error.read().decode()) from error
+
+    def count(self, table: str = "logs.application_logs") -> int:
+        """Rows of a table."""
+        return int(self.sql(f"SELECT count() FROM {table}"))
+
+    def wait_for_rows(self, rows: int, within_secs: float = 300.0) -> None:
+        """Return as soon as the log table has that many rows."""
+        deadline = time.monotonic() + within_secs
+        while (found := self.count()) < rows:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"only {found} of {rows} rows arrived in {within_secs:g} s")
+            time.sleep(POLL_SECS)
+
+    def get_json(self, path: str) -> dict[str, object]:
+        """A page of the REST API."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.web_port}{path}") as response:
+            document: dict[str, object] = json.load(response)
+            return document
+
+    def memory_mb(self) -> dict[str, float]:
+        """Proportional set size in MB of each process, by its part's name."""
+        sizes: dict[str, float] = {}
+        supervisor = psutil.Process(self.process.pid)
+        for process in [supervisor, *supervisor.children(recursive=True)]:
+            arguments = process.cmdline()
+            name = arguments[3] if len(arguments) > 3 and arguments[1] == "-m" else "worker"
+            name = "supervisor" if process.pid == self.process.pid else name
+            sizes[name] = sizes.get(name, 0.0) + process.memory_full_info().pss / 1e6
+        return sizes
+
+
+@contextmanager
+def running_system(folder: Path) -> Iterator[System]:
+    """`tailrace up` with its data in `folder`, ended by its own process id."""
+    ports = {
+        name: free_port() for name in ("engine", "web", "collector", "intake_tcp", "intake_http")
+    }
+    environment = {
+        **os.environ,
+        "TAILRACE_DATA_DIR": str(folder),
+        "TAILRACE_ENGINE_PORT": str(ports["engine"]),
+        "TAILRACE_WEB_PORT": str(ports["web"]),
+        "TAILRACE_COLLECTOR_PORT": str(ports["collector"]),
+        "TAILRACE_INTAKE_TCP": f"127.0.0.1:{ports['intake_tcp']}",
+        "TAILRACE_INTAKE_HTTP": f"127.0.0.1:{ports['intake_http']}",
+    }
+    started = time.monotonic()
+    with (folder.parent / f"{folder.name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tailrace", "up"],
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        system = System(
+            process, ports["engine"], ports["web"], ports["intake_tcp"], ports["intake_http"]
+        )
+        try:
+            _wait_until_ready(system)
+            system.first_answer_secs = time.monotonic() - started
+            yield system
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=30)
+
+
+def _wait_until_ready(system: System) -> None:
+    deadline = time.monotonic() + READY_WITHIN_SECS
+    url = f"http://127.0.0.1:{system.web_port}/readyz"
+    while time.monotonic() < deadline:
+        if system.process.poll() is not None:
+            raise RuntimeError(f"tailrace up ended with exit code {system.process.returncode}")
+        try:
+            with urllib.request.urlopen(url, timeout=2) as response:
+                if response.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.02)
+    raise TimeoutError(f"{url} was not ready within {READY_WITHIN_SECS:g} s")

@@ -80,8 +80,8 @@ class System:
 
 
 @contextmanager
-def running_system(folder: Path) -> Iterator[System]:
-    """`tailrace up` with its data in `folder`, ended by its own process id."""
+def running_system(folder: Path, command: str = "up") -> Iterator[System]:
+    """`tailrace up` (or `demo`) with its data in `folder`, ended by its own process id."""
     ports = {
         name: free_port() for name in ("engine", "web", "collector", "intake_tcp", "intake_http")
     }
@@ -97,7 +97,7 @@ def running_system(folder: Path) -> Iterator[System]:
     started = time.monotonic()
     with (folder.parent / f"{folder.name}.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tailrace", "up"],
+            [sys.executable, "-m", "tailrace", command],
             env=environment,
             stdout=log,
             stderr=subprocess.STDOUT,

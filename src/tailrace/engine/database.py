@@ -1,0 +1,142 @@
+"""Owns the one embedded ClickHouse of a folder and hands out handles to it.
+
+A folder belongs to one process at a time: a lock file beside the database says which. A handle is
+for one thread at a time; settings, temporary tables and the current database belong to it.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tailrace.engine.exceptions import ClickHouseError
+from tailrace.engine.sql import quote, quote_name
+from tailrace.errors import TailraceError
+
+_OWN_SETTINGS = b"implicit_select = 0"
+
+
+class Handle:
+    """One conversation with the engine: its settings, its temporary tables, its database."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def query(self, sql: bytes, output_format: str, params: dict[str, str] | None = None) -> Any:
+        """Run `sql` to its end; the answer has `bytes()`, `rows_read()` and so on."""
+        try:
+            return self._connection.query(sql, output_format, params=params or {})
+        except RuntimeError as error:
+            raise ClickHouseError.from_engine(str(error)) from error
+
+    def stream(
+        self, sql: bytes, output_format: str, params: dict[str, str] | None = None
+    ) -> Iterator[Any]:
+        """Run `sql` and yield its answer block by block."""
+        try:
+            stream = self._connection.send_query(sql, output_format, params=params or {})
+            finished = False
+            try:
+                while True:
+                    block = self._connection.streaming_fetch_result(stream)
+                    if not block.size() and not block.rows_read():
+                        finished = True
+                        return
+                    yield block
+            finally:
+                if not finished:
+                    self._connection.streaming_cancel_query(stream)
+        except RuntimeError as error:
+            raise ClickHouseError.from_engine(str(error)) from error
+
+    def prepare(self, database: str | None, settings: dict[str, str]) -> None:
+        """Choose the database and apply settings; `readonly` is applied after all others."""
+        if database:
+            self.query(b"USE " + quote_name(database), "Null")
+        ordered = sorted(settings.items(), key=lambda item: item[0] == "readonly")
+        if ordered:
+            changes = b", ".join(name.encode() + b" = " + quote(value) for name, value in ordered)
+            self.query(b"SET " + changes, "Null")
+
+    def close(self) -> None:
+        """Give the handle back; its temporary tables are gone."""
+        self._connection.close()
+
+
+class Database:
+    """The embedded ClickHouse of `data_dir`."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.folder = data_dir / "clickhouse"
+        self.spool_folder = data_dir / "clickhouse-tmp"
+        self._lock = _own(data_dir)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.spool_folder.mkdir(parents=True, exist_ok=True)
+        for leftover in self.spool_folder.iterdir():
+            leftover.unlink()
+        self._module = import_module("chdb._chdb")
+        try:
+            self._keeper = self._connect()
+        except RuntimeError as error:
+            raise TailraceError(f"cannot open the database in {self.folder}: {error}") from error
+        with self.handle() as handle:
+            self.version = str(handle.query(b"SELECT version()", "TSVRaw").data()).strip()
+            self.timezone = str(handle.query(b"SELECT timezone()", "TSVRaw").data()).strip()
+
+    def _connect(self) -> Any:
+        return self._module.connect(f"{self.folder.resolve()}?log-level=none")
+
+    def handle(self) -> "HandleContext":
+        """A new handle, closed at the end of a `with`."""
+        return HandleContext(self.open_handle())
+
+    def open_handle(self) -> Handle:
+        """A new handle that the caller closes."""
+        connection = self._connect()
+        handle = Handle(connection)
+        handle.query(b"SET " + _OWN_SETTINGS, "Null")
+        return handle
+
+    def close(self) -> None:
+        """Close the database and give the folder up."""
+        self._keeper.close()
+        os.close(self._lock)
+
+
+class HandleContext:
+    """A handle for the length of a `with`."""
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+
+    def __enter__(self) -> Handle:
+        return self._handle
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._handle.close()
+
+
+def _own(data_dir: Path) -> int:
+    data_dir.mkdir(parents=True, exist_ok=True)
+    path = data_dir / "clickhouse.lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        owner = path.read_text().strip() or "unknown"
+        os.close(descriptor)
+        raise TailraceError(
+            f"cannot open {data_dir}: process {owner} uses it. Stop that process or name "
+            "another folder with TAILRACE_DATA_DIR"
+        ) from error
+    os.truncate(descriptor, 0)
+    os.write(descriptor, str(os.getpid()).encode())
+    return descriptor

@@ -1,9 +1,10 @@
 """What a transform is, and what it hands back.
 
 A transform runs in a worker process and works on whole batches. It does no I/O, keeps nothing of a
-batch after it has returned, owns the events it is given (it may change them in place) and never
-raises because of an event: an event that it cannot handle goes on, is rejected or is discarded as
-its options say, and its neighbours are not touched. Events come out in the order they went in.
+batch after it has returned and never raises because of an event: one that it cannot handle goes on,
+is rejected or is discarded as its options say, and its neighbours are not touched. It never changes
+an event in place, because an event may go to several components; it makes new ones. Events come out
+in the order they went in.
 """
 
 from abc import ABC, abstractmethod
@@ -12,7 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from tailrace.collect.component import Options
 
 Event = dict[str, Any]
 """One event: JSON values, and `Timestamp` for what Vector holds as a timestamp."""
@@ -56,7 +59,8 @@ class TransformContext:
     timezone: str = "local"
     """Zone of timestamps that name none: a name of the time zone database, or `local`."""
     consumed_outputs: frozenset[str] = frozenset()
-    """Its named outputs that somebody takes; what would go to another is rejected instead."""
+    """Its named outputs that somebody takes. What would go to another is rejected where it failed,
+    and discarded where it was let go on purpose."""
     typed_output: bool = True
     """Whether timestamps leave as `Timestamp`; plain text costs less where only sinks follow."""
 
@@ -69,10 +73,11 @@ class Transform(ABC):
         """Transform one batch."""
 
 
-class TransformConfig(BaseModel, ABC):
+class TransformConfig(Options, ABC):
     """A transform's options, as they stand in the file; built into a Transform in the worker."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    type: str
+    """Vector's name for the kind of transform."""
 
     inputs: tuple[str, ...] = Field(min_length=1)
     """Components whose events it takes; `*` stands for any text."""
@@ -85,8 +90,8 @@ class TransformConfig(BaseModel, ABC):
         """Whether the component itself can be an input of others."""
         return True
 
-    def problems(self, timezone: str) -> list[str]:
-        """What is wrong with programs inside the options; empty where all compile."""
+    def problems(self, timezone: str) -> list[tuple[str, str]]:
+        """What is wrong with programs inside the options: (option, diagnostics) each."""
         del timezone
         return []
 

@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     retention_days: int = Field(30, ge=1, le=36500)
     """Days after its arrival that a row is kept."""
 
+    packs_dir: Path | None = None
+    """Folder of a person's own packs, beside the built-in ones."""
+
     log_level: str = "info"
     """Least level of Tailrace's own messages: debug, info, warning or error."""
 

@@ -1,0 +1,189 @@
+-- The way in. Lines of JSON go into `intake`; materialized views pass them on, a block at a time:
+--     intake → fields → sorted → application_logs, or rejected
+-- The first three keep nothing. Each step is a table of its own because ClickHouse then works out
+-- each expression once: the same in a single view takes three times as long.
+CREATE TABLE IF NOT EXISTS logs.intake
+(
+    json String COMMENT 'One JSON object, or an array of them',
+    component_id LowCardinality(String) DEFAULT '' COMMENT 'The source of the pipeline that took it',
+    peer String DEFAULT '' COMMENT 'The address that sent it',
+    received_at DateTime64(3, 'UTC') DEFAULT now64(3)
+)
+ENGINE = Null;
+
+-- A line taken apart. `texts` are the values: strings without quotes, arrays as JSON, NULL for null.
+CREATE TABLE IF NOT EXISTS logs.fields
+(
+    json String,
+    component_id LowCardinality(String),
+    peer String,
+    received_at DateTime64(3, 'UTC'),
+    names Array(String),
+    texts Array(Nullable(String))
+)
+ENGINE = Null;
+
+-- An event with everything in its place. `reason` says why it cannot be stored, and is '' if it can.
+CREATE TABLE IF NOT EXISTS logs.sorted
+(
+    timestamp DateTime64(9, 'UTC'),
+    log_level LowCardinality(String),
+    message String,
+    source LowCardinality(String),
+    host LowCardinality(String),
+    trace_id String,
+    span_id String,
+    attributes Map(LowCardinality(String), String),
+    received_at DateTime64(3, 'UTC'),
+    arrival UInt64,
+    component_id LowCardinality(String),
+    peer String,
+    reason String,
+    raw String
+)
+ENGINE = Null;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS logs.sorted_to_application_logs TO logs.application_logs AS
+SELECT
+    timestamp, log_level, message, source, host, trace_id, span_id, attributes, received_at, arrival
+FROM logs.sorted
+WHERE reason = '';
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS logs.sorted_to_rejected TO logs.rejected AS
+SELECT received_at, component_id, peer, reason, raw
+FROM logs.sorted
+WHERE reason != '';
+
+-- Names: the main one, else the first alias that is there; an alias that was not needed stays an
+-- attribute. `timestamp` and `@timestamp` must hold a time. Its other aliases may mean something
+-- else (`"time": "13 ms"`): they count only when they hold one.
+CREATE MATERIALIZED VIEW IF NOT EXISTS logs.fields_to_sorted TO logs.sorted AS
+WITH
+    if(indexOf(names, 'log_level') > 0, indexOf(names, 'log_level'), firstNonDefault(
+        indexOf(names, 'level'), indexOf(names, 'severity'), indexOf(names, 'loglevel'),
+        indexOf(names, 'log.level'), indexOf(names, 'severity_text'), indexOf(names, 'levelname'),
+        indexOf(names, 'lvl'), indexOf(names, 'Level'), indexOf(names, 'SeverityText'),
+        indexOf(names, '@l'))) AS at_log_level,
+    if(indexOf(names, 'message') > 0, indexOf(names, 'message'), firstNonDefault(
+        indexOf(names, 'msg'), indexOf(names, 'log'), indexOf(names, 'body'), indexOf(names, 'text'), indexOf(names, '_msg'), indexOf(names, '@m'), indexOf(names, 'Message'),
+        indexOf(names, 'MESSAGE'), indexOf(names, 'short_message'), indexOf(names, 'event'))) AS at_message,
+    if(indexOf(names, 'source') > 0, indexOf(names, 'source'), firstNonDefault(
+        indexOf(names, 'service'), indexOf(names, 'logger'), indexOf(names, 'app'), indexOf(names, 'service.name'), indexOf(names, 'service_name'), indexOf(names, 'logger_name'),
+        indexOf(names, 'log.logger'), indexOf(names, 'application'), indexOf(names, 'module'),
+        indexOf(names, 'component'), indexOf(names, 'ServiceName'))) AS at_source,
+    if(indexOf(names, 'host') > 0, indexOf(names, 'host'), firstNonDefault(
+        indexOf(names, 'hostname'), indexOf(names, 'host.name'), indexOf(names, 'Host'),
+        indexOf(names, 'HOSTNAME'), indexOf(names, 'nodename'))) AS at_host,
+    if(indexOf(names, 'trace_id') > 0, indexOf(names, 'trace_id'), firstNonDefault(
+        indexOf(names, 'traceId'), indexOf(names, 'traceid'), indexOf(names, 'trace.id'),
+        indexOf(names, 'TraceId'), indexOf(names, 'otelTraceID'))) AS at_trace_id,
+    if(indexOf(names, 'span_id') > 0, indexOf(names, 'span_id'), firstNonDefault(
+        indexOf(names, 'spanId'), indexOf(names, 'spanid'), indexOf(names, 'span.id'),
+        indexOf(names, 'SpanId'), indexOf(names, 'otelSpanID'))) AS at_span_id,
+
+    if(indexOf(names, 'timestamp') > 0, indexOf(names, 'timestamp'), indexOf(names, '@timestamp')) AS at_sure_time,
+    if(at_sure_time > 0, at_sure_time, firstNonDefault(
+        indexOf(names, 'time'), indexOf(names, 'ts'), indexOf(names, 'datetime'), indexOf(names, 'date'), indexOf(names, '_time'), indexOf(names, 'asctime'), indexOf(names, '@t'),
+        indexOf(names, 'Timestamp'), indexOf(names, 'Time'))) AS at_likely_time,
+    ifNull(texts[at_likely_time], '') AS time_text,
+    -- 2024-01-31T23:59:60.123456789+05:30 and its like, which nearly all are. What the parser lets
+    -- roll over into the next day (hour 25) is refused here.
+    substring(time_text, 5, 1) = '-' AND substring(time_text, 8, 1) = '-' AS is_iso,
+    substring(time_text, 12, 2) < '24' AND substring(time_text, 15, 2) < '60'
+        AND substring(time_text, 18, 2) < '61' AS is_on_the_clock,
+    -- Seconds since 1970, or milliseconds, microseconds, nanoseconds, by the number of digits.
+    splitByChar('.', time_text) AS number_parts,
+    toUInt64OrZero(number_parts[1]) AS whole,
+    multiIf(whole < 10000000000, 1000000000, whole < 100000000000000, 1000000,
+        whole < 100000000000000000, 1000, 1) AS nanos_per_unit,
+    whole <= intDiv(9223372036854775807, nanos_per_unit)
+        AND (at_sure_time > 0 OR whole >= 100000000) AS is_number_a_time,
+    fromUnixTimestamp64Nano(toInt64(whole * nanos_per_unit)
+        + toInt64(round(toFloat64OrZero(concat('0.', number_parts[2])) * nanos_per_unit)), 'UTC') AS number_time,
+    multiIf(
+        time_text = '', NULL,
+        is_iso, if(is_on_the_clock,
+            -- Python's logging writes a comma before the milliseconds.
+            parseDateTime64BestEffortOrNull(replaceOne(time_text, ',', '.'), 9, 'UTC'), NULL),
+        match(time_text, '^[0-9]{1,19}([.][0-9]*)?$'), if(is_number_a_time, number_time, NULL),
+        -- A time of day without a date would become one of this year's first of January.
+        match(time_text, '^[0-9]{1,2}:[0-9]{2}'), NULL,
+        -- 10/Oct/2000:13:55:36 -0700 is how web servers write it.
+        parseDateTime64BestEffortOrNull(
+            replaceRegexpOne(time_text, '^([0-9]{2}/[A-Za-z]{3}/[0-9]{4}):', '\\1 '), 9, 'UTC')
+    ) AS time_read,
+    if(at_sure_time > 0 OR time_read IS NOT NULL, at_likely_time, 0) AS at_timestamp,
+
+    upper(trimBoth(ifNull(texts[at_log_level], ''))) AS level_text,
+    ifNull(texts[at_host], '') AS own_host,
+
+    -- What Vector adds of its own accord is not the event's.
+    arrayMap((name, text, place) -> place != at_timestamp AND place != at_log_level
+            AND place != at_message AND place != at_source AND place != at_host
+            AND place != at_trace_id AND place != at_span_id
+            AND NOT (name = 'source_type' AND ifNull(text, '') IN
+                ('socket', 'http_server', 'http', 'file', 'stdin', 'syslog', 'kafka', 'exec', 'vector')),
+        names, texts, arrayEnumerate(names)) AS is_attribute
+SELECT
+    ifNull(time_read, toDateTime64(received_at, 9, 'UTC')) AS timestamp,
+    transform(level_text,
+        ['', 'WARN', 'ERR', 'FATAL', 'CRIT', 'EMERG', 'EMERGENCY', 'ALERT', 'PANIC', 'SEVERE', 'NOTICE',
+            'INFORMATION', 'INFORMATIONAL', 'TRACE', 'VERBOSE', 'FINE', 'FINER', 'FINEST', 'DBG', 'INF', 'WRN', 'FTL', 'VRB',
+            -- syslog's numbers, then those of bunyan and pino
+            '0', '1', '2', '3', '4', '5', '6', '7', '10', '20', '30', '40', '50', '60'],
+        ['INFO', 'WARNING', 'ERROR', 'CRITICAL', 'CRITICAL', 'CRITICAL', 'CRITICAL', 'CRITICAL', 'CRITICAL', 'ERROR', 'INFO',
+            'INFO', 'INFO', 'DEBUG', 'DEBUG', 'DEBUG', 'DEBUG', 'DEBUG', 'DEBUG', 'INFO', 'WARNING', 'CRITICAL', 'DEBUG',
+            'CRITICAL', 'CRITICAL', 'CRITICAL', 'ERROR', 'WARNING', 'INFO', 'INFO', 'DEBUG',
+            'DEBUG', 'DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'],
+        level_text) AS log_level,
+    ifNull(texts[at_message], '') AS message,
+    ifNull(texts[at_source], '') AS source,
+    if(own_host != '', own_host, replaceRegexpOne(peer, '^\\[?(.*?)\\]?:[0-9]+$', '\\1')) AS host,
+    ifNull(texts[at_trace_id], '') AS trace_id,
+    ifNull(texts[at_span_id], '') AS span_id,
+    mapFromArrays(
+        CAST(arrayFilter((name, wanted) -> wanted, names, is_attribute) AS Array(LowCardinality(String))),
+        arrayMap(text -> ifNull(text, 'null'),
+            arrayFilter((text, wanted) -> wanted, texts, is_attribute))) AS attributes,
+    received_at,
+    toUnixTimestamp64Milli(received_at) * 1048576 + rowNumberInBlock() AS arrival,
+    component_id,
+    peer,
+    multiIf(
+        notEmpty(names) AND (time_text = '' OR time_read IS NOT NULL OR at_sure_time = 0), '',
+        notEmpty(names), concat('cannot read the timestamp ''', substringUTF8(time_text, 1, 100), ''''),
+        JSONType(json) = 'Object', '',
+        NOT isValidUTF8(json), 'cannot read the line: it is not valid UTF-8',
+        NOT isValidJSON(json), 'cannot read the line: it is not JSON, or nested too deep',
+        concat('cannot store a JSON ', lower(toString(JSONType(json))), ': an event is a JSON object')
+    ) AS reason,
+    json AS raw
+FROM logs.fields;
+
+-- Objects inside an object are flattened, three levels deep, to dotted names. They are rare, and
+-- reading them takes twice as long: only a line that has one pays for it.
+CREATE MATERIALIZED VIEW IF NOT EXISTS logs.intake_to_fields TO logs.fields AS
+WITH
+    JSONExtract(json, 'Map(String, Nullable(String))') AS top,
+    arrayExists(text -> startsWith(assumeNotNull(text), '{'), mapValues(top)) AS is_nested,
+    JSONExtractKeysAndValuesRaw(json) AS one,
+    arrayFlatten(arrayMap(pair -> if(startsWith(pair.2, '{') AND pair.2 != '{}',
+        arrayMap(inner -> (concat(pair.1, '.', inner.1), inner.2), JSONExtractKeysAndValuesRaw(pair.2)),
+        [pair]), one)) AS two,
+    arrayFlatten(arrayMap(pair -> if(startsWith(pair.2, '{') AND pair.2 != '{}',
+        arrayMap(inner -> (concat(pair.1, '.', inner.1), inner.2), JSONExtractKeysAndValuesRaw(pair.2)),
+        [pair]), two)) AS pairs
+SELECT
+    json, component_id, peer, received_at,
+    if(is_nested, pairs.1, mapKeys(top)) AS names,
+    if(is_nested,
+        arrayMap(raw -> if(raw = 'null', NULL,
+            if(startsWith(raw, '"'), JSONExtractString(raw), raw)), pairs.2),
+        mapValues(top)) AS texts
+FROM
+(
+    SELECT
+        arrayJoin(if(startsWith(json, '[{'), JSONExtractArrayRaw(intake.json), [intake.json])) AS json,
+        component_id, peer, received_at
+    FROM logs.intake
+);

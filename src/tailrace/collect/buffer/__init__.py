@@ -1,0 +1,1 @@
+"""What keeps acknowledged events on disk until they are delivered."""

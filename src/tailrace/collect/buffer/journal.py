@@ -1,0 +1,313 @@
+"""The durable queue between a source and the delivery of its events.
+
+- `append` comes back when its bytes are fsynced. Appends that wait at the same time share one fsync
+  (group commit); none waits for company longer than `fsync_max_wait_ms`.
+- Appended bytes come out of `next_segment` once a segment is full or old enough, in the order of
+  their appends, in the same process or after any crash in a later one. They come out again at every
+  start until `remove` was called.
+- It holds at most `max_bytes` on disk. When it is full, `append` waits; so it does while the disk
+  itself is full, and goes on by itself when there is room.
+- In memory it holds only what waits for its fsync. All file work happens in one thread of its own.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from tailrace.clock import Clock
+from tailrace.collect.buffer.disk import Disk, is_disk_full
+from tailrace.collect.buffer.recovery import Recovered, recover
+from tailrace.collect.buffer.segment import Entry, Segment, SegmentWriter
+from tailrace.telemetry import Logger
+
+ENOUGH_FOR_A_COMMIT_BYTES = 1024**2
+"""With so much waiting, an fsync is worth it and more company would not make it cheaper."""
+
+DISK_RETRY_SECS = 1.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class JournalLimits:
+    """When a segment is finished, and how much there may be."""
+
+    segment_max_bytes: int = 10_000_000
+    segment_max_events: int | None = None
+    segment_timeout_secs: float = 1.0
+    fsync_max_wait_ms: float = 5.0
+    max_bytes: int = 4 * 1024**3
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Complete frames and where they came from, as JSON."""
+
+    payload: bytes
+    events: int
+    metadata: bytes
+
+
+class Journal:
+    """See the module. `open` it, `close` it; use it from one event loop."""
+
+    def __init__(self, folder: Path, limits: JournalLimits, clock: Clock, log: Logger) -> None:
+        self.folder = folder
+        self.limits = limits
+        self._clock = clock
+        self._log = log
+        self._disk = Disk()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"journal-{folder.name}")
+        self._waiting: list[tuple[Chunk, asyncio.Future[None]]] = []
+        self._waiting_bytes = 0
+        self._stored_bytes = 0
+        self._stored_events = 0
+        self._writer: SegmentWriter | None = None
+        self._writer_deadline = 0.0
+        self._next_sequence = 1
+        self._finished: deque[Segment] = deque()
+        self._something_waits = asyncio.Event()
+        self._enough_waits = asyncio.Event()
+        self._room = asyncio.Event()
+        self._segment_ready = asyncio.Event()
+        self._flushed: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+        self._disk_is_full = False
+
+    @classmethod
+    async def open(
+        cls,
+        folder: Path,
+        limits: JournalLimits,
+        clock: Clock,
+        log: Logger,
+        disk: Disk | None = None,
+    ) -> "Journal":
+        """Repair what is there and begin; what was not delivered comes out first."""
+        journal = cls(folder, limits, clock, log)
+        journal._disk = disk or journal._disk
+        await journal._start()
+        return journal
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes on disk or on their way there."""
+        return self._stored_bytes + self._waiting_bytes
+
+    @property
+    def events(self) -> int:
+        """Events on disk."""
+        return self._stored_events
+
+    def is_full(self) -> bool:
+        """Whether an append would have to wait for room."""
+        return self._disk_is_full or self.size_bytes >= self.limits.max_bytes
+
+    async def append(self, chunks: Sequence[Chunk]) -> None:
+        """Keep `chunks`; comes back once all are on disk."""
+        loop = asyncio.get_running_loop()
+        futures = []
+        for chunk in chunks:
+            while self.is_full():
+                self._room.clear()
+                await self._room.wait()
+            if self._closing:
+                raise RuntimeError("BUG: append to a journal that is being closed")
+            future = loop.create_future()
+            self._waiting.append((chunk, future))
+            self._waiting_bytes += len(chunk.payload)
+            futures.append(future)
+            self._something_waits.set()
+            if self._waiting_bytes >= ENOUGH_FOR_A_COMMIT_BYTES:
+                self._enough_waits.set()
+        for future in futures:
+            await future
+
+    async def next_segment(self) -> Segment:
+        """The oldest finished segment that was not given out yet."""
+        while not self._finished:
+            self._segment_ready.clear()
+            await self._segment_ready.wait()
+        return self._finished.popleft()
+
+    async def remove(self, segment: Segment) -> None:
+        """Forget a segment whose events are delivered."""
+        await self._in_thread(self._disk.remove, segment.path)
+        self._stored_bytes -= segment.size_bytes
+        self._stored_events -= segment.events
+        self._room.set()
+
+    async def flush(self) -> None:
+        """Commit and finish whatever was appended so far, without waiting for more."""
+        if self._flushed is None:
+            self._flushed = asyncio.get_running_loop().create_future()
+        self._something_waits.set()
+        self._enough_waits.set()
+        await asyncio.shield(self._flushed)
+
+    async def close(self) -> None:
+        """Commit what waits, finish the open segment and stop."""
+        self._closing = True
+        self._something_waits.set()
+        self._enough_waits.set()
+        if self._task:
+            await self._task
+        await self._finish_segment()
+        self._thread.shutdown()
+
+    async def _start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        recovered = await self._in_thread(recover, self.folder, self._disk)
+        self._report(recovered)
+        self._next_sequence = recovered.next_sequence
+        for segment in recovered.segments:
+            self._stored_bytes += segment.size_bytes
+            self._stored_events += segment.events
+            self._finished.append(segment)
+        self._segment_ready.set()
+        self._task = asyncio.create_task(self._commit_for_ever(), name=f"journal {self.folder}")
+
+    def _report(self, recovered: Recovered) -> None:
+        self.damaged_records = len(recovered.damaged_files)
+        for path in recovered.damaged_files:
+            self._log.error("cannot read a part of the buffer: it is kept aside", file=str(path))
+        if recovered.segments:
+            self._log.info(
+                "delivering what an earlier run left in the buffer",
+                segments=len(recovered.segments),
+                events=sum(segment.events for segment in recovered.segments),
+            )
+
+    async def _commit_for_ever(self) -> None:
+        while not self._closing or self._waiting:
+            await self._wait_for_work()
+            if self._waiting:
+                await self._commit_some()
+            flush = self._flushed is not None and not self._waiting
+            if self._writer and (flush or self._is_segment_full() or self._is_segment_old()):
+                await self._finish_segment()
+            if self._flushed and flush:
+                self._flushed.set_result(None)
+                self._flushed = None
+
+    async def _wait_for_work(self) -> None:
+        """Until something waits (and had company, or waited long enough) or a segment is old."""
+        timeout = None
+        if self._writer:
+            timeout = max(0.0, self._writer_deadline - self._clock.monotonic())
+        if not self._waiting and not self._closing and not self._flushed:
+            self._something_waits.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._something_waits.wait(), timeout)
+        if self._waiting and self._waiting_bytes < ENOUGH_FOR_A_COMMIT_BYTES:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(
+                    self._enough_waits.wait(), self.limits.fsync_max_wait_ms / 1000
+                )
+        self._enough_waits.clear()
+
+    async def _commit_some(self) -> None:
+        """Bring what fits into the open segment to the disk, however long the disk is full."""
+        group = self._take_group()
+        entries = _as_entries([chunk for chunk, _ in group], self._clock.now_ms())
+        while True:
+            try:
+                self._stored_bytes += await self._in_thread(self._commit, entries)
+                break
+            except OSError as error:
+                await self._recover_from(error)
+                if self._closing:
+                    self._give_up(group, error)
+                    return
+        self._stored_events += sum(entry.events for entry in entries)
+        if self._disk_is_full:
+            self._disk_is_full = False
+            self._log.info("there is room on the disk again", folder=str(self.folder))
+            self._room.set()
+        for chunk, future in group:
+            self._waiting_bytes -= len(chunk.payload)
+            if not future.done():
+                future.set_result(None)
+
+    def _give_up(self, group: list[tuple[Chunk, asyncio.Future[None]]], error: OSError) -> None:
+        for chunk, future in group:
+            self._waiting_bytes -= len(chunk.payload)
+            if not future.done():
+                future.set_exception(error)
+
+    def _take_group(self) -> list[tuple[Chunk, asyncio.Future[None]]]:
+        room = self.limits.segment_max_bytes - (self._writer.synced_bytes if self._writer else 0)
+        count = taken = 0
+        while count < len(self._waiting) and (count == 0 or taken < room):
+            taken += len(self._waiting[count][0].payload)
+            count += 1
+        group, self._waiting = self._waiting[:count], self._waiting[count:]
+        return group
+
+    def _commit(self, entries: list[Entry]) -> int:
+        writer = self._writer
+        if writer is None:
+            writer = SegmentWriter.create(
+                self._disk, self.folder, self._next_sequence, self._clock.now_ms()
+            )
+            self._next_sequence += 1
+            self._writer_deadline = self._clock.monotonic() + self.limits.segment_timeout_secs
+            self._writer = writer
+        before = writer.synced_bytes
+        writer.commit(entries)
+        return writer.synced_bytes - before
+
+    async def _recover_from(self, error: OSError) -> None:
+        """After a failed write or fsync: end this segment where it is sure, try a new one."""
+        if not self._disk_is_full:
+            self._disk_is_full = True
+            self._log.error(
+                "cannot write the buffer: the disk is full; taking nothing until there is room"
+                if is_disk_full(error)
+                else "cannot write the buffer; trying again",
+                folder=str(self.folder),
+                error=str(error),
+            )
+        await self._finish_segment(failed=True)
+        if not self._closing:
+            await asyncio.sleep(DISK_RETRY_SECS)
+
+    def _is_segment_full(self) -> bool:
+        writer, limits = self._writer, self.limits
+        if writer is None:
+            return False
+        too_many = limits.segment_max_events and writer.events >= limits.segment_max_events
+        return writer.synced_bytes >= limits.segment_max_bytes or bool(too_many)
+
+    def _is_segment_old(self) -> bool:
+        return self._clock.monotonic() >= self._writer_deadline
+
+    async def _finish_segment(self, *, failed: bool = False) -> None:
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        segment = await self._in_thread(lambda: writer.finish(failed=failed))
+        if segment:
+            self._finished.append(segment)
+            self._segment_ready.set()
+
+    async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+
+
+def _as_entries(chunks: list[Chunk], now_ms: int) -> list[Entry]:
+    """Neighbours from the same place share a record."""
+    entries: list[Entry] = []
+    for chunk in chunks:
+        if entries and entries[-1].metadata == chunk.metadata:
+            entries[-1].payloads.append(chunk.payload)
+            entries[-1].events += chunk.events
+        else:
+            entries.append(Entry([chunk.payload], chunk.metadata, chunk.events, now_ms))
+    return entries

@@ -1,0 +1,82 @@
+"""Undoes HTTP's Content-Encoding, within a limit that a small body cannot blow up past."""
+
+import zlib
+from collections.abc import Callable
+
+import zstandard
+
+from tailrace.collect import snappy
+
+
+class ContentError(ValueError):
+    """A body that is not what its Content-Encoding says."""
+
+
+class ContentTooLargeError(ContentError):
+    """A body that becomes larger than is allowed."""
+
+
+def decode_content(body: bytes, encodings: str, max_bytes: int) -> bytes:
+    """`body` without the encodings that the header `Content-Encoding` lists."""
+    for name in reversed([part.strip().lower() for part in encodings.split(",")]):
+        if name in ("", "identity"):
+            continue
+        decoder = _DECODERS.get(name)
+        if decoder is None:
+            raise ContentError(
+                f"cannot read Content-Encoding {name!r}: give one of {', '.join(_DECODERS)}"
+            )
+        body = decoder(body, max_bytes)
+    return body
+
+
+def _inflate(body: bytes, max_bytes: int) -> bytes:
+    """gzip or zlib, found out by its header, all members of it; deflate without header as well."""
+    parts: list[bytes] = []
+    room = max_bytes
+    while body:
+        decoder = zlib.decompressobj(_window_bits(body))
+        try:
+            parts.append(decoder.decompress(body, room + 1))
+        except zlib.error as error:
+            raise ContentError(f"cannot decompress the body: {error}") from error
+        room -= len(parts[-1])
+        if room < 0:
+            raise ContentTooLargeError(f"cannot take more than {max_bytes} bytes")
+        if not decoder.eof:
+            raise ContentError("cannot decompress the body: it ends too early")
+        body = decoder.unused_data
+    return b"".join(parts)
+
+
+def _window_bits(body: bytes) -> int:
+    has_header = body[:2] == b"\x1f\x8b" or (
+        body[0] & 0x0F == 8 and int.from_bytes(body[:2], "big") % 31 == 0
+    )
+    return zlib.MAX_WBITS | 32 if has_header else -zlib.MAX_WBITS
+
+
+def _unzstd(body: bytes, max_bytes: int) -> bytes:
+    try:
+        with zstandard.ZstdDecompressor().stream_reader(body, read_across_frames=True) as reader:
+            decoded = reader.read(max_bytes + 1)
+    except zstandard.ZstdError as error:
+        raise ContentError(f"cannot decompress the body: {error}") from error
+    if len(decoded) > max_bytes:
+        raise ContentTooLargeError(f"cannot take more than {max_bytes} bytes")
+    return decoded
+
+
+def _unsnap(body: bytes, max_bytes: int) -> bytes:
+    try:
+        return snappy.decompress(body, max_bytes)
+    except snappy.SnappyError as error:
+        raise ContentError(f"cannot decompress the body: {error}") from error
+
+
+_DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
+    "gzip": _inflate,
+    "deflate": _inflate,
+    "zstd": _unzstd,
+    "snappy": _unsnap,
+}

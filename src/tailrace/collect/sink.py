@@ -1,0 +1,124 @@
+"""What a sink is.
+
+Contract of every sink:
+
+- It runs on the event loop and never blocks it.
+- `deliver` returns only when every row of the batch is at its destination or in the result's
+  `rejected`, with the destination's reason. It repeats what may help when repeated, for ever, with
+  growing waits; it never drops. It may be cancelled at any moment: the same batch, the same bytes
+  under the same token, is delivered again later, and must not be there twice then (or, where a
+  destination knows no tokens, the sink says so in its documentation).
+- The batch's bytes belong to the buffer: a sink reads them and keeps nothing of them.
+- `close` gives connections back; nothing is delivered afterwards.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tailrace.clock import Clock
+from tailrace.collect.metrics import ComponentMetrics
+from tailrace.telemetry import Logger
+
+Bytes = bytes | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Complete lines that came from one place at one time."""
+
+    payload: Bytes
+    rows: int
+    received_at_ms: int
+    peer: str = ""
+
+
+@dataclass(frozen=True)
+class SinkBatch:
+    """What a sink gets at once."""
+
+    token: str
+    """The same for the same bytes, in every process; no other batch has it."""
+
+    source_id: str
+    pieces: Sequence[Piece]
+
+    @property
+    def rows(self) -> int:
+        """Number of lines."""
+        return sum(piece.rows for piece in self.pieces)
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of all lines."""
+        return sum(len(piece.payload) for piece in self.pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A row that its destination refused, or that could not become one."""
+
+    component_id: str
+    peer: str
+    received_at_ms: int
+    reason: str
+    raw: bytes
+
+
+@dataclass
+class Delivery:
+    """What became of a batch."""
+
+    sent_rows: int = 0
+    sent_bytes: int = 0
+    attempts: int = 0
+    rejected: list[RejectedRow] = field(default_factory=list)
+
+
+class Encoder(ABC):
+    """Turns events into the lines that a sink wants; used in worker processes, so it is pickled."""
+
+    @abstractmethod
+    def encode(self, events: list[dict[str, Any]]) -> bytes:
+        """One line for each event, each with its newline."""
+
+
+@dataclass(frozen=True)
+class SinkContext:
+    """What a sink is given besides its options."""
+
+    component_id: str
+    metrics: ComponentMetrics
+    log: Logger
+    clock: Clock
+
+
+class Sink(ABC):
+    """A running sink; see the module's contract."""
+
+    batch_max_bytes: int
+    batch_max_events: int | None
+    batch_timeout_secs: float
+    concurrency: int
+    """Batches of one source that it takes at once."""
+
+    @abstractmethod
+    async def encoder(self, added_fields: frozenset[str]) -> Encoder | None:
+        """How it wants events; None: the bytes of JSON lines will do, as they came.
+
+        `added_fields` are the names of the fields that the source adds to each event, which bytes
+        as they came do not have. Waits until the destination has answered what that depends on.
+        """
+
+    @abstractmethod
+    async def deliver(self, batch: SinkBatch) -> Delivery:
+        """Bring a batch to its destination."""
+
+    @abstractmethod
+    async def deliver_rejected(self, table: str, token: str, lines: Bytes) -> None:
+        """Insert into the rejected table; `lines` are what `tailrace.collect.rejected` writes."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Give connections back."""

@@ -1,0 +1,1 @@
+"""Sink `clickhouse`: rows by ClickHouse's HTTP interface."""

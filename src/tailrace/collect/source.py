@@ -1,0 +1,97 @@
+"""What a source is.
+
+Contract of every source:
+
+- It listens (or opens what it reads) in `start`, and raises there what a person must see: a taken
+  port, a missing file. It serves from the moment `start` returns.
+- It runs on the event loop and never blocks it; what takes longer than 20 ms goes to a thread.
+- Bytes belong to the source until it hands them to `Intake.append`, and to the buffer from then on:
+  a source does not change them afterwards.
+- It acknowledges (answers 200, moves a checkpoint) only after the awaitable of `Intake.append` has
+  come back, for then the bytes are on disk. While that waits it takes no more than a few MB from
+  its peers, or tells them to come again; it never drops what it has taken.
+- `stop` stops accepting, hands over every complete frame that has arrived, and returns when all of
+  them are on disk or its grace time is over. It may be called at any moment after `start`, once.
+- `finished` is set when nothing will ever come any more (the end of standard input).
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tailrace.clock import Clock
+from tailrace.collect.metrics import ComponentMetrics
+from tailrace.telemetry import Logger
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the lines of one append came from, and what the source adds to each of their events.
+
+    `fields` are names and values that an event gets where it has no such field of its own.
+    """
+
+    peer: str = ""
+    fields: tuple[tuple[str, str | int | None], ...] = ()
+
+
+@dataclass(frozen=True)
+class RejectedLine:
+    """Something that a source took but that cannot become an event."""
+
+    raw: bytes
+    reason: str
+    peer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Complete frames: lines that each end in a newline, or one frame of any bytes."""
+
+    payload: bytes
+    count: int
+    origin: Origin
+    one_frame: bool = False
+
+
+class Intake(Protocol):
+    """The buffer, as a source sees it."""
+
+    async def append(self, frames: Sequence[Frames]) -> None:
+        """Keep `frames`; returns once all of them are on disk. Waits while the buffer is full."""
+
+    async def reject(self, lines: Sequence[RejectedLine]) -> None:
+        """Keep what cannot become an event, with its reason; returns once it is on disk."""
+
+    def is_full(self) -> bool:
+        """Whether an append would have to wait for room."""
+
+
+@dataclass(frozen=True)
+class SourceContext:
+    """What a source is given besides its options."""
+
+    component_id: str
+    intake: Intake
+    decode: Callable[[bytes], list[dict[str, Any]]]
+    """Its codec, for sources whose peers are told whether what they sent can be read."""
+    metrics: ComponentMetrics
+    log: Logger
+    clock: Clock
+
+
+class Source(ABC):
+    """A running source; see the module's contract."""
+
+    def __init__(self) -> None:
+        self.finished = asyncio.Event()
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Listen; events may come from now on."""
+
+    @abstractmethod
+    async def stop(self, grace_secs: float) -> None:
+        """Accept no more, and hand over what has arrived."""

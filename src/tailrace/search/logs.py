@@ -1,0 +1,206 @@
+"""Runs questions to the log table: the one module of `search` that asks the store.
+
+A page ends between two rows with different keys, so that a cursor never has to tell apart rows that
+share one. Rows that share a timestamp and a place in the order of arrival are rare (two batches of one
+millisecond), so a page is now and then a row or two shorter than its limit. Only where a whole
+page shares one key are its rows put into an order of their own and counted
+(docs/decisions/002-paging.md).
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final, NoReturn, Protocol
+
+from tailrace.errors import QueryError, StoreError
+from tailrace.search.cursor import Cursor, Direction
+from tailrace.search.fields import ALIASES, COLUMNS, attribute_of, column_of
+from tailrace.search.parse import parse
+from tailrace.search.query import (
+    MAX_LIMIT,
+    LogQuery,
+    Order,
+    Statement,
+    attribute_names_statement,
+    instant_statement,
+    page_statement,
+)
+from tailrace.search.rows import LogRow, RowId
+from tailrace.search.syntax import Compare, Exists, Match, Range, Regex, leaves
+from tailrace.store import Limits, Result
+
+SEARCH_LIMITS: Final = Limits(max_seconds=30, max_rows=MAX_LIMIT + 1)
+_HINT_LIMITS: Final = Limits(max_seconds=0.5)
+_CANNOT_COMPILE_REGEXP: Final = 427
+
+
+class Reader(Protocol):
+    """What a search needs of the store."""
+
+    async def aquery(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        limits: Limits | None = None,
+    ) -> Result:
+        """The whole answer to `sql`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchStatistics:
+    """What an answer took; `limit` names the limit that cut it short."""
+
+    rows_read: int
+    bytes_read: int
+    elapsed_ms: float
+    limit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows in the page's order, the ways on, and what they took."""
+
+    rows: list[LogRow]
+    older: Cursor | None
+    newer: Cursor | None
+    here: Cursor | None
+    statement: Statement
+    statistics: SearchStatistics
+
+
+@dataclass(frozen=True)
+class LogSearch:
+    """Answers questions to the log table from a store."""
+
+    store: Reader
+
+    async def page(self, query: LogQuery, now: datetime) -> Page:
+        """The rows that `query` asks for; QueryError where it cannot be understood."""
+        exact = query.cursor is not None and query.cursor.skip > 0
+        statement = page_statement(query, now, exact=exact)
+        result = await self._run(statement, query.text)
+        rows = [LogRow.of(values) for values in result.rows]
+        if not exact and len(rows) > query.limit and _share_key(rows, query.order):
+            statement = page_statement(query, now, exact=True)
+            result = await self._run(statement, query.text)
+            rows = [LogRow.of(values) for values in result.rows]
+        return _page(query, rows, statement, result)
+
+    async def row(self, row_id: RowId) -> LogRow | None:
+        """One row, whole, or None if it is not there (any more)."""
+        statement = instant_statement(row_id.timestamp_ns, row_id.arrival)
+        result = await self._run(statement, "")
+        rows = [LogRow.of(values) for values in result.rows]
+        return next((row for row in rows if row.row_id == row_id), None)
+
+    async def hint(self, text: str) -> str | None:
+        """For a search that found nothing: a field in it that no recent row has, with the nearest.
+
+        Names of fields cannot be wrong by themselves, because events bring their own.
+        """
+        asked = [name for name in _fields(text) if column_of(name) is None]
+        if not asked:
+            return None
+        try:
+            result = await self.store.aquery(attribute_names_statement().sql, limits=_HINT_LIMITS)
+        except StoreError:  # a hint is not worth an error
+            return None
+        known = {str(row[0]) for row in result.rows} | set(COLUMNS) | set(ALIASES)
+        for name in map(attribute_of, asked):
+            if name not in known:
+                nearest = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
+                advice = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
+                return f"No recent row has a field {name!r}.{advice}"
+        return None
+
+    async def _run(self, statement: Statement, text: str) -> Result:
+        try:
+            return await self.store.aquery(
+                statement.sql, statement.parameters, limits=SEARCH_LIMITS
+            )
+        except StoreError as error:
+            raise_as_query_error(error, text)
+
+
+def raise_as_query_error(error: StoreError, text: str) -> NoReturn:
+    """Raise what ClickHouse refused: as a QueryError where the search's regex is to blame."""
+    if error.code == _CANNOT_COMPILE_REGEXP:
+        position = next(
+            (leaf.position for leaf, _ in leaves(parse(text)) if isinstance(leaf, Regex)), 0
+        )
+        raise QueryError(
+            "cannot use this regular expression: it is not in RE2's syntax",
+            text=text,
+            position=position,
+        ) from error
+    raise error
+
+
+def _page(query: LogQuery, rows: Sequence[LogRow], statement: Statement, result: Result) -> Page:
+    direction: Direction = query.cursor.direction if query.cursor else "older"
+    shown, onward = _cut(query, rows, direction)
+    back = _back(query, shown, direction)
+    statistics = SearchStatistics(
+        result.statistics.rows_read,
+        result.statistics.bytes_read,
+        round(result.statistics.elapsed_ms, 1),
+        result.statistics.limit,
+    )
+    if direction == "newer":
+        shown = shown[::-1]
+        older, newer = back, onward
+    else:
+        older, newer = onward, back
+    here = _cursor(query.order, "older", shown[0], inclusive=True) if shown else None
+    if query.cursor is not None and query.cursor.skip:
+        here = query.cursor
+    return Page(shown, older, newer, here, statement, statistics)
+
+
+def _cut(
+    query: LogQuery, rows: Sequence[LogRow], direction: Direction
+) -> tuple[list[LogRow], Cursor | None]:
+    """The rows of this page in the direction of travel, and where the next one starts."""
+    order, limit = query.order, query.limit
+    if len(rows) <= limit:
+        return list(rows), None
+    following = rows[limit].key(order)
+    shown = list(rows[:limit])
+    while shown and shown[-1].key(order) == following:
+        shown.pop()
+    if shown:
+        return shown, _cursor(order, direction, shown[-1])
+    before = query.cursor.skip if query.cursor and query.cursor.key == following else 0
+    onward = Cursor(str(order), direction, following, inclusive=True, skip=before + limit)
+    return list(rows[:limit]), onward
+
+
+def _back(query: LogQuery, shown: Sequence[LogRow], direction: Direction) -> Cursor | None:
+    """The cursor of the page that lies behind."""
+    reverse: Direction = "newer" if direction == "older" else "older"
+    cursor = query.cursor
+    if cursor is not None and cursor.skip:
+        return replace(cursor, skip=max(0, cursor.skip - query.limit))
+    if shown:
+        return _cursor(query.order, reverse, shown[0])
+    if cursor is not None:
+        return replace(cursor, direction=reverse, inclusive=not cursor.inclusive)
+    return None
+
+
+def _cursor(order: Order, direction: Direction, row: LogRow, *, inclusive: bool = False) -> Cursor:
+    return Cursor(str(order), direction, row.key(order), inclusive=inclusive)
+
+
+def _share_key(rows: Sequence[LogRow], order: Order) -> bool:
+    return rows[0].key(order) == rows[-1].key(order)
+
+
+def _fields(text: str) -> list[str]:
+    return [
+        leaf.field
+        for leaf, _ in leaves(parse(text))
+        if isinstance(leaf, Match | Regex | Compare | Range | Exists) and leaf.field is not None
+    ]

@@ -1,0 +1,199 @@
+"""What lies around the rows: counts over time, and of each level, source and host.
+
+A summary reads every row of the range, so it has a time limit; one that is cut is left out by whoever
+asked, and said to be. Its SQL uses `countIf` for the levels, which at 10 million rows takes a fifth
+of what grouping by level takes.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from tailrace.search.compile import Parameters
+from tailrace.search.logs import Reader
+from tailrace.search.query import LOG_TABLE, LogQuery, Statement, condition
+from tailrace.search.times import TimeRange
+from tailrace.store import Limits
+
+BUCKETS: Final = 96
+FACET_VALUES: Final = 12
+BAND_LEVELS: Final = ("WARNING", "ERROR", "CRITICAL")
+"""Levels with a colour of their own in the histogram; all others share one."""
+
+FACETS: Final = {"level": "log_level", "source": "source", "host": "host"}
+
+_STEPS: Final = tuple(
+    timedelta(seconds=seconds)
+    for seconds in (
+        1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800,
+        3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 2592000, 7776000, 31536000,
+    )
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Rows of one step in time: all of them, and those of each of BAND_LEVELS."""
+
+    start: datetime
+    total: int
+    bands: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Counts over time; empty steps are there, too."""
+
+    start: datetime
+    step: timedelta
+    buckets: tuple[Bucket, ...]
+
+    @property
+    def total(self) -> int:
+        """All rows of the range."""
+        return sum(bucket.total for bucket in self.buckets)
+
+    @property
+    def end(self) -> datetime:
+        """Where the last step ends."""
+        return self.start + self.step * len(self.buckets)
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """A value and how many rows have it."""
+
+    value: str
+    count: int
+
+
+Facets = dict[str, tuple[FacetValue, ...]]
+
+
+@dataclass(frozen=True)
+class Summaries:
+    """Counts from a store, each within `limits`."""
+
+    store: Reader
+    limits: Limits
+
+    async def histogram(self, query: LogQuery, now: datetime) -> Histogram | None:
+        """Counts over the query's range, or over all there is; None where there are no rows."""
+        start, end = await self._span(query, now)
+        if start is None or end is None or start >= end:
+            return None
+        step = step_for(end - start)
+        first = _floor(start, step)
+        statement = histogram_statement(query, first, step, now)
+        result = await self.store.aquery(statement.sql, statement.parameters, limits=self.limits)
+        counts = {int(row[0]): row for row in result.rows}
+        length = min(2 * BUCKETS, -((first - end) // step))
+        buckets = tuple(
+            Bucket(
+                first + step * number,
+                int(counts[number][1]) if number in counts else 0,
+                tuple(int(count) for count in counts[number][2:])
+                if number in counts
+                else (0,) * len(BAND_LEVELS),
+            )
+            for number in range(length)
+        )
+        return Histogram(first, step, buckets)
+
+    async def facets(self, query: LogQuery, now: datetime) -> Facets:
+        """The most frequent levels, sources and hosts.
+
+        Each is counted without its own filter, so that one can change to another value.
+        """
+        found: Facets = {}
+        for facet in FACETS:
+            statement = facet_statement(without_facet(query, facet), facet, now)
+            result = await self.store.aquery(
+                statement.sql, statement.parameters, limits=self.limits
+            )
+            found[facet] = tuple(FacetValue(str(row[0]), int(row[1])) for row in result.rows)
+        return found
+
+    async def _span(
+        self, query: LogQuery, now: datetime
+    ) -> tuple[datetime | None, datetime | None]:
+        """The query's range, its open ends closed by the rows that there are."""
+        start, end = query.range.start, query.range.end
+        if start is None or end is None:
+            statement = span_statement(query, now)
+            result = await self.store.aquery(
+                statement.sql, statement.parameters, limits=self.limits
+            )
+            if not result.rows or not result.rows[0][2]:
+                return None, None
+            least, greatest = (datetime.fromtimestamp(int(x), UTC) for x in result.rows[0][:2])
+            start = start or least
+            # A range that ends now is drawn up to now, so that a standstill can be seen.
+            end = end or (max(now, greatest) if query.range.start else greatest)
+            end += timedelta(seconds=1)
+        return start, end
+
+
+def without_facet(query: LogQuery, facet: str) -> LogQuery:
+    """The query without its filter of that facet."""
+    match facet:
+        case "level":
+            return replace(query, levels=())
+        case "source":
+            return replace(query, sources=())
+        case _:
+            return replace(query, hosts=())
+
+
+def step_for(span: timedelta) -> timedelta:
+    """The least round step that cuts `span` into no more than BUCKETS pieces."""
+    return next((step for step in _STEPS if step * BUCKETS >= span), _STEPS[-1])
+
+
+def histogram_statement(
+    query: LogQuery, start: datetime, step: timedelta, now: datetime
+) -> Statement:
+    """Rows by number of step since `start`."""
+    parameters = Parameters()
+    where = condition(replace(query, range=_closed(query.range, start)), parameters, now)
+    origin = parameters.bind(int(start.timestamp()), "Int64")
+    width = parameters.bind(int(step.total_seconds()), "Int64")
+    bands = ", ".join(f"countIf(log_level = '{level}')" for level in BAND_LEVELS)
+    return Statement(
+        f"SELECT intDiv(toUnixTimestamp64Second(timestamp) - {origin}, {width}) AS step, "
+        f"count(), {bands}\n"
+        f"FROM {LOG_TABLE}\nWHERE {where}\nGROUP BY step",
+        parameters.values,
+    )
+
+
+def facet_statement(query: LogQuery, facet: str, now: datetime) -> Statement:
+    """The most frequent values of one facet."""
+    parameters = Parameters()
+    where = condition(query, parameters, now)
+    column = FACETS[facet]
+    return Statement(
+        f"SELECT {column}, count() AS rows\nFROM {LOG_TABLE}\nWHERE {where}\n"
+        f"GROUP BY {column}\nORDER BY rows DESC, {column}\nLIMIT {FACET_VALUES}",
+        parameters.values,
+    )
+
+
+def span_statement(query: LogQuery, now: datetime) -> Statement:
+    """The first and the last second that has a row, and how many rows there are."""
+    parameters = Parameters()
+    where = condition(query, parameters, now)
+    return Statement(
+        "SELECT toUnixTimestamp64Second(min(timestamp)), toUnixTimestamp64Second(max(timestamp)), "
+        f"count()\nFROM {LOG_TABLE}\nWHERE {where}",
+        parameters.values,
+    )
+
+
+def _closed(range_: TimeRange, start: datetime) -> TimeRange:
+    return TimeRange(range_.start or start, range_.end)
+
+
+def _floor(moment: datetime, step: timedelta) -> datetime:
+    seconds = int(step.total_seconds())
+    return datetime.fromtimestamp(int(moment.timestamp()) // seconds * seconds, UTC)

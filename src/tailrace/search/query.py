@@ -23,8 +23,6 @@ MAX_LIMIT: Final = 1_000
 MESSAGE_CHARACTERS: Final = 10_000
 """A message in a list is cut here and marked so; the row by itself is whole."""
 
-_RECENT_ROWS: Final = 5_000
-
 OrderColumn = Literal["timestamp", "level", "source", "message"]
 
 _LEVEL_NAMES: Final = ", ".join(f"'{name}'" for name in LEVELS)
@@ -182,8 +180,11 @@ def instant_statement(timestamp_ns: int, arrival: int) -> Statement:
 
 def attribute_names_statement() -> Statement:
     """The names of the attributes of recent rows."""
-    recent = f"SELECT attributes FROM {LOG_TABLE} ORDER BY timestamp DESC LIMIT {_RECENT_ROWS}"
-    return Statement(f"SELECT DISTINCT arrayJoin(mapKeys(attributes)) AS name FROM ({recent})", {})
+    return Statement(
+        "SELECT DISTINCT arrayJoin(mapKeys(attributes)) AS name FROM "
+        "(SELECT attributes FROM logs.application_logs ORDER BY timestamp DESC LIMIT 5000)",
+        {},
+    )
 
 
 def _beyond(cursor: Cursor, order: Order, parameters: Parameters, *, descending: bool) -> str:

@@ -63,7 +63,9 @@ class LogRow:
         """From the columns of `query.page_statement`, in their order."""
         message, message_bytes = values[9:11]
         truncated = len(message) >= MESSAGE_CHARACTERS and message_bytes > len(message.encode())
-        return cls(*values[:9], message, truncated, values[11] if len(values) > 11 else None)
+        order_value = values[11] if len(values) > 11 else None
+        columns = (*values[:9], message, truncated, order_value)
+        return cls(*columns)
 
     @property
     def row_id(self) -> RowId:

@@ -1,0 +1,175 @@
+"""`tailrace up`: the engine, the collector and the pages under one supervisor."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from tailrace.cli.options import (
+    ClickhouseUrl,
+    DataDir,
+    EnginePort,
+    IntakeHttp,
+    IntakeTcp,
+    Packs,
+    WebHost,
+    WebPort,
+)
+from tailrace.errors import UsageError
+from tailrace.packs import Pack, find_packs
+from tailrace.settings import Settings
+from tailrace.supervisor import Child, Listener, Say, Supervisor, check_ports
+
+COLOURS = {"engine": "cyan", "collector": "green", "web": "blue", "setup": "magenta"}
+NAME_WIDTH = 9
+DEFAULT_PACKS = ("logs",)
+
+
+def up(
+    packs: Packs = None,
+    data_dir: DataDir = None,
+    clickhouse: ClickhouseUrl = None,
+    engine_port: EnginePort = None,
+    web_host: WebHost = None,
+    web_port: WebPort = None,
+    intake_tcp: IntakeTcp = None,
+    intake_http: IntakeHttp = None,
+) -> None:
+    """Start everything and keep it alive until Ctrl-C."""
+    settings = Settings.read(
+        data_dir=data_dir,
+        clickhouse_url=clickhouse,
+        engine_port=engine_port,
+        web_host=web_host,
+        web_port=web_port,
+        intake_tcp=intake_tcp,
+        intake_http=intake_http,
+    )
+    run(settings, packs or DEFAULT_PACKS)
+
+
+def run(settings: Settings, names: Sequence[str], generators: Sequence[Child] = ()) -> None:
+    """Run the named packs, with `generators` as further children, until told to stop."""
+    packs = find_packs(settings, names)
+    check_ports(listeners(settings))
+    pipelines = write_pipelines(settings, packs)
+    children = [*children_of(settings, packs, pipelines), *generators]
+    code = asyncio.run(_supervise(settings, children))
+    if code:
+        raise typer.Exit(code)
+
+
+def own_command(*arguments: str) -> tuple[str, ...]:
+    """The command line of another `tailrace` of this installation."""
+    return (sys.executable, "-m", "tailrace", *arguments)
+
+
+def children_of(settings: Settings, packs: Sequence[Pack], pipelines: list[Path]) -> list[Child]:
+    """The processes of a running system, in the order in which they are started."""
+    address = settings.clickhouse_address
+    engine = Child(
+        "engine", own_command("engine"), ready_url=f"{address}/ping", stop_within_secs=1.5
+    )
+    setup = Child(
+        "setup",
+        own_command("setup", *(pack.name for pack in packs)),
+        after=() if settings.clickhouse_url else (engine.name,),
+        once=True,
+    )
+    web = Child(
+        "web",
+        own_command("web"),
+        ready_url=f"http://{settings.web_host}:{settings.web_port}/healthz",
+        stop_within_secs=0.5,
+    )
+    collector = Child(
+        "collector",
+        own_command("collect", *map(str, pipelines)),
+        ready_url=f"http://{settings.collector_host}:{settings.collector_port}/healthz",
+        stop_within_secs=2.5,
+    )
+    return [*([] if settings.clickhouse_url else [engine]), setup, web, collector]
+
+
+def listeners(settings: Settings) -> list[Listener]:
+    """Every address that `up` is going to listen on."""
+    wanted = [
+        Listener(settings.web_host, settings.web_port, "TAILRACE_WEB_PORT"),
+        Listener(settings.collector_host, settings.collector_port, "TAILRACE_COLLECTOR_PORT"),
+        _intake("TAILRACE_INTAKE_TCP", settings.intake_tcp),
+        _intake("TAILRACE_INTAKE_HTTP", settings.intake_http),
+    ]
+    if not settings.clickhouse_url:
+        wanted.insert(
+            0, Listener(settings.engine_host, settings.engine_port, "TAILRACE_ENGINE_PORT")
+        )
+    return wanted
+
+
+def _intake(setting: str, address: str) -> Listener:
+    parts = urlsplit(f"tcp://{address}")
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if host is None or port is None:
+        raise UsageError(f"cannot use {setting}={address!r}: give HOST:PORT, as in 127.0.0.1:9000")
+    return Listener(
+        host, port, setting, moved=f"{host}:{port + 10 if port <= 65525 else port - 10}"
+    )
+
+
+def write_pipelines(settings: Settings, packs: Sequence[Pack]) -> list[Path]:
+    """Write each pack's pipeline, with the addresses that are set, where the collector reads it."""
+    folder = settings.data_dir / "pipelines"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        written = []
+        for pack in packs:
+            if pack.pipeline is not None:
+                path = folder / f"{pack.name}.yaml"
+                # it may hold the password for ClickHouse
+                path.touch(mode=0o600)
+                path.write_text(pack.render_pipeline(settings), encoding="utf-8")
+                written.append(path)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write into {folder}: {error.strerror}. TAILRACE_DATA_DIR sets another folder"
+        ) from error
+    return written
+
+
+async def _supervise(settings: Settings, children: Sequence[Child]) -> int:
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def say(name: str, text: str) -> None:
+        label = Text(f"{name:>{NAME_WIDTH}} │ ", style=COLOURS.get(name, "bold"))
+        console.print(label + Text.from_ansi(text))
+
+    environment = {**os.environ, **settings.as_environment(), "PYTHONUNBUFFERED": "1"}
+    supervisor = Supervisor(children, environment, say)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, supervisor.stop)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(supervisor.run())
+        announcer = group.create_task(_announce(settings, supervisor, say))
+        code = await running
+        announcer.cancel()
+    say("tailrace", "everything has ended")
+    return code
+
+
+async def _announce(settings: Settings, supervisor: Supervisor, say: Say) -> None:
+    for name in ("setup", "web", "collector"):
+        await supervisor.wait_ready(name)
+    say("tailrace", f"logs in:   TCP {settings.intake_tcp}   HTTP {settings.intake_http}")
+    say("tailrace", f"logs out:  http://{settings.web_host}:{settings.web_port}")
+    say("tailrace", "Ctrl-C ends it; nothing is lost")

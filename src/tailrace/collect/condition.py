@@ -48,8 +48,9 @@ class Condition:
     """A running condition; its program must have passed `condition_problem`."""
 
     def __init__(self, condition: ConditionConfig, timezone: str) -> None:
+        text = f". = {as_predicate(source_of(condition))}"
         self._program = Program(
-            f". = {as_predicate(source_of(condition))}", timezone=timezone, typed=False
+            text, timezone=timezone, typed=False, foreign_bytes=text.index("\n") + 1
         )
 
     def run(self, events: list[Event]) -> list[bool | Failure]:

@@ -2,9 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from tailrace.collect.component import SinkConfig, SourceConfig
+from tailrace.collect.config.unit_tests import UnitTest
 from tailrace.collect.transform import TransformConfig
+
+
+@dataclass(frozen=True)
+class Registries:
+    """The components that there are, by Vector's names for them."""
+
+    sources: dict[str, type[SourceConfig]]
+    transforms: dict[str, type[TransformConfig]]
+    sinks: dict[str, type[SinkConfig]]
 
 
 @dataclass(frozen=True)
@@ -15,28 +25,34 @@ class Config:
     transforms and sinks hold no wildcards any more, but component ids and `id.output`.
     """
 
-    sources: dict[str, Any]
+    sources: dict[str, SourceConfig]
     transforms: dict[str, TransformConfig]
-    sinks: dict[str, Any]
+    sinks: dict[str, SinkConfig]
     order: tuple[str, ...]
     """Ids of the transforms, each after everything that it takes events from."""
-    types: dict[str, str]
-    """Each component's `type`, by id."""
     data_dir: Path | None = None
     timezone: str = "local"
-    acknowledgements: bool = False
+    acknowledgements: bool | None = None
     healthchecks: bool = True
-    tests: tuple[Any, ...] = ()
+    require_healthy: bool = False
+    tests: tuple[UnitTest, ...] = ()
     warnings: tuple[str, ...] = ()
-    """What is odd but runs: outputs that nobody takes, sources without a consumer."""
+    """What is odd but runs: components that nobody takes events from."""
 
     def consumed_outputs(self, component_id: str) -> frozenset[str]:
         """Named outputs of a component that somebody takes."""
         prefix = f"{component_id}."
-        takers = (*self.transforms.values(), *self.sinks.values())
         return frozenset(
             name.removeprefix(prefix)
-            for taker in takers
+            for taker in self.takers().values()
             for name in taker.inputs
             if name.startswith(prefix)
         )
+
+    def consumers(self, output: str) -> tuple[str, ...]:
+        """Transforms and sinks that take an output: a component's id or `id.output`."""
+        return tuple(name for name, taker in self.takers().items() if output in taker.inputs)
+
+    def takers(self) -> dict[str, TransformConfig | SinkConfig]:
+        """Everything that has inputs, by id."""
+        return {**self.transforms, **self.sinks}

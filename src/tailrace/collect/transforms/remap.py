@@ -10,7 +10,7 @@ reason.
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 from typing_extensions import override
 
 from tailrace.collect.transform import (
@@ -21,7 +21,7 @@ from tailrace.collect.transform import (
     TransformContext,
     as_json,
 )
-from tailrace.collect.vrl import Failure, Program, check
+from tailrace.collect.vrl import Failure, Program, check, known_timezone
 
 
 class RemapConfig(TransformConfig):
@@ -47,6 +47,15 @@ class RemapConfig(TransformConfig):
 
     timezone: str | None = None
     """Zone of timestamps that name none; the file's own `timezone` when not given."""
+
+    @field_validator("timezone")
+    @classmethod
+    def _exists(cls, name: str | None) -> str | None:
+        if name is not None and not known_timezone(name):
+            raise ValueError(
+                f'cannot find the time zone {name!r}: use "local" or one like "Etc/UTC"'
+            )
+        return name
 
     @model_validator(mode="after")
     def _one_program(self) -> Self:

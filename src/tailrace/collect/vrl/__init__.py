@@ -5,7 +5,7 @@ batches of events, so that a failing event never touches its neighbours. What wa
 fast it is: docs/decisions/004-vrl.md.
 """
 
-from tailrace.collect.vrl.check import Kind, check
+from tailrace.collect.vrl.check import Kind, check, known_timezone
 from tailrace.collect.vrl.program import Failure, Program
 
-__all__ = ["Failure", "Kind", "Program", "check"]
+__all__ = ["Failure", "Kind", "Program", "check", "known_timezone"]

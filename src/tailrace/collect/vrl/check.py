@@ -6,9 +6,12 @@ user's own text is compiled alone, so that diagnostics point at the right line.
 """
 
 import json
+import re
 import subprocess
 import sys
 from typing import Literal
+
+from vrl_python import VRLRuntime
 
 from tailrace.collect.vrl.lexer import calls_of
 
@@ -42,6 +45,9 @@ thread = threading.Thread(target=compile_one)
 thread.start()
 thread.join()
 """
+_RESOLVES_TO = re.compile(
+    r"this predicate must resolve to a boolean.*?it resolves to ([^\n]+)", re.S
+)
 _NOT_OURS = ("= see ", "= try ", "= learn ")
 
 
@@ -53,6 +59,9 @@ def check(source: str, *, kind: Kind = "program", timezone: str = "UTC") -> str 
     found = _compile_in_child(source, timezone)
     if found is None and kind == "condition":
         found = _compile_in_child(as_predicate(source), timezone)
+        kind_found = _RESOLVES_TO.search(found or "")
+        if kind_found:
+            return f"a condition must give a boolean, and this gives {kind_found[1]}"
     return found
 
 
@@ -97,3 +106,12 @@ def _without_advertisement(diagnostics: str) -> str:
         if not line.strip().startswith(_NOT_OURS) and line.strip() not in {"=", "│"}
     )
     return "\n".join(line for line in lines if line)
+
+
+def known_timezone(name: str) -> bool:
+    """Whether VRL knows a time zone: `local`, or a name of the time zone database."""
+    try:
+        VRLRuntime(name)
+    except ValueError:
+        return False
+    return True

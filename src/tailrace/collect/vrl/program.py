@@ -40,9 +40,9 @@ class Failure(NamedTuple):
 class _Runner:
     """One wrapped program with a runtime of its own: a runtime that changes programs is slow."""
 
-    def __init__(self, wrapped: Wrapped, timezone: str) -> None:
+    def __init__(self, wrapped: Wrapped, timezone: str, foreign_bytes: int) -> None:
         self._text = wrapped.text
-        self._prefix_bytes = wrapped.prefix_bytes
+        self._prefix_bytes = wrapped.prefix_bytes + foreign_bytes
         self._runtime = VRLRuntime(timezone)
 
     def compiles(self) -> bool:
@@ -75,15 +75,19 @@ class _Runner:
 
 
 class Program:
-    """A compiled program; `typed` keeps timestamps apart from text on the way out.
+    """A compiled program; it must have passed `tailrace.collect.vrl.check`.
 
-    The program must have passed `tailrace.collect.vrl.check`.
+    `typed` keeps timestamps apart from text on the way out. `foreign_bytes` is how much of the
+    source's beginning the user did not write; places in messages do not count it.
     """
 
-    def __init__(self, source: str, *, timezone: str = "UTC", typed: bool = True) -> None:
+    def __init__(
+        self, source: str, *, timezone: str = "UTC", typed: bool = True, foreign_bytes: int = 0
+    ) -> None:
         self._source = source
         self._timezone = timezone
         self._typed = typed
+        self._foreign_bytes = foreign_bytes
         self._early_return = returns_early(source)
         self._batchable = not self._early_return and not uses_metadata(source)
         self._guard = NestingGuard({name for name, _ in calls_of(source)})
@@ -161,7 +165,9 @@ class Program:
         runner = self._runners.get((restore, batch))
         if runner is None:
             wrapped = wrap(self._source, restore=restore, typed=self._typed, batch=batch)
-            runner = self._runners[restore, batch] = _Runner(wrapped, self._timezone)
+            runner = self._runners[restore, batch] = _Runner(
+                wrapped, self._timezone, self._foreign_bytes
+            )
         return runner
 
 

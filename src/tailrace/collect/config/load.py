@@ -1,0 +1,210 @@
+"""Checks everything that configuration files say, and gives back a `Config`.
+
+All problems are found in one go, as far as one does not hide another: a file that cannot be parsed
+hides what is in it, and a component with a wrong option hides what its programs say.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tailrace.collect.codecs import CODECS
+from tailrace.collect.component import Options
+from tailrace.collect.condition import condition_problem
+from tailrace.collect.config.globals import Globals
+from tailrace.collect.config.merge import SECTIONS, Merged
+from tailrace.collect.config.model import Config, Registries
+from tailrace.collect.config.problem import Place, did_you_mean
+from tailrace.collect.config.unit_tests import UnitTest
+from tailrace.collect.config.validate_options import validate
+from tailrace.collect.config.wiring import Wiring
+from tailrace.collect.vrl import check
+
+REFUSED_SECTIONS = frozenset({"enrichment_tables", "secret"})
+"""Sections that Vector has and Tailrace has no part for."""
+
+Kind = TypeVar("Kind", bound=Options)
+
+
+def load_with(
+    registries: Registries,
+    paths: Sequence[Path],
+    *,
+    environment: Mapping[str, str] | None = None,
+    for_tests: bool = False,
+) -> Config:
+    """The configuration that the files make up together, of the components in `registries`.
+
+    Variables are interpolated from `environment`, and left as they stand where it is None.
+    """
+    merged = Merged()
+    for path in paths:
+        merged.read(path, environment)
+    options = _globals(merged)
+    _check_names(merged)
+    if not for_tests:
+        _check_ends(merged)
+    sources = _components(merged, "sources", registries.sources)
+    transforms = _components(merged, "transforms", registries.transforms)
+    sinks = _components(merged, "sinks", registries.sinks)
+    wiring = Wiring(merged, sources, transforms, sinks)
+    for name, source in sources.items():
+        _check_codec(merged, name, source)
+    for name, transform in transforms.items():
+        for option, diagnostics in transform.problems(options.timezone):
+            merged.wrong(("transforms", name, *option.split(".")), _indented(diagnostics))
+    for name, sink in sinks.items():
+        _check_templates(merged, name, sink)
+    tests = _tests(merged, wiring, options.timezone)
+    merged.problems.raise_if_any()
+    return Config(
+        sources=sources,
+        transforms=wiring.transforms,
+        sinks=wiring.sinks,
+        order=wiring.order,
+        data_dir=Path(options.data_dir) if options.data_dir else None,
+        timezone=options.timezone,
+        acknowledgements=options.acknowledgements.enabled,
+        healthchecks=options.healthchecks.enabled,
+        require_healthy=bool(options.healthchecks.require_healthy),
+        tests=tests,
+        warnings=wiring.warnings,
+    )
+
+
+def _globals(merged: Merged) -> Globals:
+    for section in REFUSED_SECTIONS & set(merged.data):
+        merged.wrong(
+            (section,),
+            "Tailrace does not have this part of Vector: run the file with Vector itself",
+        )
+    table = {key: value for key, value in merged.data.items() if key not in REFUSED_SECTIONS}
+    found = validate(Globals, table)
+    if isinstance(found, Globals):
+        return found
+    for wrong in found:
+        merged.wrong(wrong.place, wrong.message)
+    return Globals()
+
+
+def _check_names(merged: Merged) -> None:
+    """Ids are shared by all sections, and `.` is what parts them from their outputs."""
+    seen: dict[str, str] = {}
+    for section in SECTIONS:
+        for name in merged.data[section]:
+            if "." in name:
+                merged.wrong((section, name), 'the name of a component cannot contain "."')
+            if name in seen:
+                merged.wrong((section, name), f"{seen[name]}.{name} has the same name")
+            seen.setdefault(name, section)
+
+
+def _check_ends(merged: Merged) -> None:
+    for section in ("sources", "sinks"):
+        if not merged.data[section]:
+            merged.wrong((section,), f"a pipeline needs at least one of the {section}")
+
+
+def _components(
+    merged: Merged, section: str, registry: Mapping[str, type[Kind]]
+) -> dict[str, Kind]:
+    valid: dict[str, Kind] = {}
+    for name, table in merged.data[section].items():
+        place = (section, name)
+        kind = table.get("type") if isinstance(table, dict) else None
+        if kind is None:
+            merged.wrong((*place, "type"), "this option is missing, and has no default")
+        elif kind not in registry:
+            merged.wrong((*place, "type"), _unsupported(section, str(kind), registry))
+        else:
+            found = validate(registry[kind], table)
+            if isinstance(found, list):
+                for wrong in found:
+                    merged.wrong((*place, *wrong.place), wrong.message)
+            else:
+                valid[name] = found
+    return valid
+
+
+def _unsupported(section: str, kind: str, registry: Mapping[str, Any]) -> str:
+    near = did_you_mean(kind, registry)
+    hint = near if near.startswith("; did") else "."
+    return (
+        f'Tailrace has no {section.removesuffix("s")} "{kind}"{hint} It has '
+        f"{', '.join(sorted(registry))}. Vector itself runs this file as it stands"
+    )
+
+
+def _check_codec(merged: Merged, name: str, source: Options) -> None:
+    decoding = getattr(source, "decoding", None)
+    codec = getattr(decoding, "codec", None)
+    if codec is not None and codec not in CODECS:
+        place = ("sources", name, "decoding", "codec")
+        merged.wrong(place, f'Tailrace has no codec "{codec}"{did_you_mean(codec, CODECS)}')
+
+
+def _check_templates(merged: Merged, name: str, sink: Options) -> None:
+    """Refuse templates; first those that Vector refuses, too, because anybody could steer them."""
+    for option in type(sink).model_fields:
+        value = getattr(sink, option)
+        if not isinstance(value, str) or "{{" not in value:
+            continue
+        message = f"Tailrace does not fill in templates: {value!r}; give a fixed name"
+        if value.lstrip().startswith("{{"):
+            message = (
+                f"an event could choose any value here: {value!r} needs a literal prefix, as in "
+                f"'logs_{value.strip()}'"
+            )
+        merged.wrong(("sinks", name, option), message)
+
+
+def _tests(merged: Merged, wiring: Wiring, timezone: str) -> tuple[UnitTest, ...]:
+    tests: list[UnitTest] = []
+    for index, table in enumerate(merged.data["tests"]):
+        place: Place = ("tests", index)
+        found = validate(UnitTest, table)
+        if isinstance(found, list):
+            for wrong in found:
+                merged.wrong((*place, *wrong.place), wrong.message)
+            continue
+        tests.append(found)
+        _check_test_names(merged, wiring, place, found)
+        _check_test_programs(merged, place, found, timezone)
+    return tuple(tests)
+
+
+def _check_test_names(merged: Merged, wiring: Wiring, place: Place, test: UnitTest) -> None:
+    outputs = [name for name in wiring.outputs() if name.partition(".")[0] in wiring.transforms]
+    inputs = test.all_inputs()
+    wanted: list[tuple[Place, str, list[str]]] = [
+        (("inputs", number, "insert_at"), given.insert_at, list(wiring.transforms))
+        for number, given in enumerate(inputs)
+    ]
+    for number, output in enumerate(test.outputs):
+        at = ("outputs", number, "extract_from")
+        wanted.extend((at, name, outputs) for name in output.outputs())
+    wanted.extend((("no_outputs_from",), name, outputs) for name in test.no_outputs_from)
+    for option, name, known in wanted:
+        if name not in known and name.partition(".")[0] not in wiring.broken:
+            merged.wrong(
+                (*place, *option), f'no transform gives "{name}"{did_you_mean(name, known)}'
+            )
+
+
+def _check_test_programs(merged: Merged, place: Place, test: UnitTest, timezone: str) -> None:
+    for number, given in enumerate(test.all_inputs()):
+        diagnostics = check(given.source, timezone=timezone) if given.source else None
+        if diagnostics:
+            merged.wrong((*place, "inputs", number, "source"), _indented(diagnostics))
+    for number, output in enumerate(test.outputs):
+        for position, condition in enumerate(output.conditions):
+            diagnostics = condition_problem(condition, timezone)
+            if diagnostics:
+                at = (*place, "outputs", number, "conditions", position)
+                merged.wrong(at, _indented(diagnostics))
+
+
+def _indented(diagnostics: str) -> str:
+    return "cannot compile this program:\n" + "\n".join(
+        f"    {line}" for line in diagnostics.splitlines()
+    )

@@ -28,6 +28,15 @@ class SourceConfig(Options):
     type: str
     """Vector's name for the kind of source."""
 
+    def added_fields(self) -> frozenset[str]:
+        """Names of the fields that events get, besides `source_type` and `timestamp`."""
+        return frozenset()
+
+    @property
+    def codec(self) -> str:
+        """Name of the codec that turns its frames into events."""
+        return "bytes"
+
 
 class SinkConfig(Options):
     """Base of the configurations of sinks."""

@@ -135,10 +135,12 @@ class Server:
         self._server = _QuietServer(
             uvicorn.Config(
                 application,
+                interface="asgi3",
                 http="httptools",
                 ws="none",
                 lifespan="off",
                 log_config=None,
+                log_level="warning",
                 access_log=False,
                 server_header=False,
                 date_header=False,

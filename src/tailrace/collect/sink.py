@@ -19,6 +19,7 @@ from typing import Any
 
 from tailrace.clock import Clock
 from tailrace.collect.metrics import ComponentMetrics
+from tailrace.settings import Settings
 from tailrace.telemetry import Logger
 
 Bytes = bytes | memoryview
@@ -92,6 +93,7 @@ class SinkContext:
     metrics: ComponentMetrics
     log: Logger
     clock: Clock
+    settings: Settings
 
 
 class Sink(ABC):
@@ -103,13 +105,22 @@ class Sink(ABC):
     concurrency: int
     """Batches of one source that it takes at once."""
 
+    @property
     @abstractmethod
-    async def encoder(self, added_fields: frozenset[str]) -> Encoder | None:
-        """How it wants events; None: the bytes of JSON lines will do, as they came.
+    def is_well(self) -> bool:
+        """Whether the last delivery worked, or none was needed yet."""
 
-        `added_fields` are the names of the fields that the source adds to each event, which bytes
-        as they came do not have. Waits until the destination has answered what that depends on.
+    @abstractmethod
+    async def takes_lines(self, added_fields: frozenset[str]) -> bool:
+        """Whether the bytes of JSON lines will do, exactly as they came.
+
+        `added_fields` are the names of the fields that the source adds to each event, which such
+        bytes do not have. Waits until the destination has answered what that depends on.
         """
+
+    @abstractmethod
+    async def encoder(self) -> Encoder:
+        """How it wants events. Waits as `takes_lines` does."""
 
     @abstractmethod
     async def deliver(self, batch: SinkBatch) -> Delivery:

@@ -74,11 +74,14 @@ class Journal:
         self._something_waits = asyncio.Event()
         self._enough_waits = asyncio.Event()
         self._room = asyncio.Event()
+        self._removed = asyncio.Event()
         self._segment_ready = asyncio.Event()
         self._flushed: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self._disk_is_full = False
+        self.damaged_records = 0
+        """Parts of what an earlier run left that could not be read."""
 
     @classmethod
     async def open(
@@ -142,6 +145,13 @@ class Journal:
         self._stored_bytes -= segment.size_bytes
         self._stored_events -= segment.events
         self._room.set()
+        self._removed.set()
+
+    async def until_empty(self) -> None:
+        """Until everything that was appended is removed."""
+        while self._stored_bytes or self._waiting:
+            self._removed.clear()
+            await self._removed.wait()
 
     async def flush(self) -> None:
         """Commit and finish whatever was appended so far, without waiting for more."""

@@ -80,6 +80,17 @@ class HttpServerConfig(SourceConfig):
     decoding: Decoding = Decoding()
     """How a frame becomes events. JSON may also be one document in several lines, or an array."""
 
+    @override
+    def added_fields(self) -> frozenset[str]:
+        return frozenset({self.host_key, self.path_key, *self.headers, *self.query_parameters}) - {
+            ""
+        }
+
+    @property
+    @override
+    def codec(self) -> str:
+        return self.decoding.codec
+
     @model_validator(mode="after")
     def _check_framing(self) -> "HttpServerConfig":
         if self.framing.method == "bytes" and self.decoding.codec != "json":

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from ipaddress import ip_address
-from typing import Literal
+from typing import Literal, cast
 
 from pydantic import Field, IPvAnyNetwork, field_validator
 from typing_extensions import override
@@ -78,6 +78,15 @@ class SocketConfig(SourceConfig):
 
     decoding: Decoding = Decoding()
     """How a line becomes events."""
+
+    @override
+    def added_fields(self) -> frozenset[str]:
+        return frozenset({self.host_key, self.port_key}) - {""}
+
+    @property
+    @override
+    def codec(self) -> str:
+        return self.decoding.codec
 
     @field_validator("framing")
     @classmethod
@@ -222,8 +231,8 @@ class Connection(asyncio.BufferedProtocol):
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101
-        self._transport = transport
+        # Not by isinstance: uvloop's transports do not derive from asyncio's.
+        transport = self._transport = cast(asyncio.Transport, transport)
         config = self._source.config
         host, port = transport.get_extra_info("peername")[:2]
         if not self._is_welcome(host):

@@ -39,6 +39,15 @@ class StdinConfig(SourceConfig):
     decoding: Decoding = Decoding()
     """How a line becomes events."""
 
+    @override
+    def added_fields(self) -> frozenset[str]:
+        return frozenset({self.host_key}) - {""}
+
+    @property
+    @override
+    def codec(self) -> str:
+        return self.decoding.codec
+
 
 class StdinSource(Source):
     """Reads a file descriptor to its end."""

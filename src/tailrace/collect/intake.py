@@ -1,0 +1,80 @@
+"""A source's door to its journal: see `tailrace.collect.source.Intake`, which this is.
+
+What is too large for one batch is cut between lines; the append returns when all parts are on disk.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+from tailrace.clock import Clock
+from tailrace.collect.buffer.journal import Chunk, Journal
+from tailrace.collect.ledger import Count, Ledger
+from tailrace.collect.metrics import ComponentMetrics
+from tailrace.collect.pipeline import write_origin
+from tailrace.collect.rejected import RejectedStore
+from tailrace.collect.sink import RejectedRow
+from tailrace.collect.source import Frames, RejectedLine
+
+
+class JournalIntake:
+    """See the module."""
+
+    def __init__(
+        self,
+        source_id: str,
+        journal: Journal,
+        rejected: RejectedStore,
+        ledger: Ledger,
+        metrics: ComponentMetrics,
+        clock: Clock,
+    ) -> None:
+        self._source_id = source_id
+        self._journal = journal
+        self._rejected = rejected
+        self._ledger = ledger
+        self._metrics = metrics
+        self._clock = clock
+        self._metadata = lru_cache(10_000)(write_origin)
+
+    async def append(self, frames: Sequence[Frames]) -> None:
+        """Keep `frames`; returns once all of them are on disk."""
+        chunks = [
+            Chunk(payload, count, self._metadata(part.origin, part.one_frame))
+            for part in frames
+            for payload, count in self._cut(part)
+        ]
+        await self._journal.append(chunks)
+        self._metrics.received(
+            sum(chunk.events for chunk in chunks), sum(len(chunk.payload) for chunk in chunks)
+        )
+        self._metrics.buffered(self._journal.events, self._journal.size_bytes)
+
+    async def reject(self, lines: Sequence[RejectedLine]) -> None:
+        """Keep what cannot become an event, with its reason; returns once it is on disk."""
+        now_ms = self._clock.now_ms()
+        await self._rejected.keep(
+            [
+                RejectedRow(self._source_id, line.peer, now_ms, line.reason, line.raw)
+                for line in lines
+            ]
+        )
+        self._metrics.error("decode_failed", len(lines))
+        self._metrics.discarded(len(lines), "rejected", intentional=False)
+        await self._ledger.add([Count(self._source_id, "rejected_at_door", len(lines))])
+
+    def is_full(self) -> bool:
+        """Whether an append would have to wait for room."""
+        return self._journal.is_full()
+
+    def _cut(self, part: Frames) -> Iterator[tuple[bytes, int]]:
+        payload, most = part.payload, self._journal.limits.segment_max_bytes
+        if len(payload) <= most or part.one_frame:
+            yield payload, part.count
+            return
+        start = 0
+        while start < len(payload):
+            end = payload.rfind(b"\n", start, start + most) + 1
+            if end == 0:
+                end = payload.index(b"\n", start) + 1
+            yield payload[start:end], payload.count(b"\n", start, end)
+            start = end

@@ -1,0 +1,209 @@
+"""One source's way to its sinks, as a worker process runs it: decode, transform, encode.
+
+Pure work on bytes: a segment's records go in, and out come the lines for each sink, the rows that
+could not get there with their reasons, and the counts by component. Every event that is decoded is
+in exactly those places where the transforms' contract puts it. Events are worked on a few thousand
+at a time, so that memory follows that and not the segment's size.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import orjson
+
+from tailrace.collect.buffer.format import Record
+from tailrace.collect.codec import DecodeError
+from tailrace.collect.codecs import CODECS
+from tailrace.collect.sink import Encoder, RejectedRow
+from tailrace.collect.source import Origin
+from tailrace.collect.transform import (
+    Event,
+    Timestamp,
+    Transform,
+    TransformConfig,
+    TransformContext,
+)
+
+EVENTS_AT_ONCE = 5000
+
+
+@dataclass(frozen=True)
+class PipelineSpec:
+    """What a worker must know of a source's way; it is pickled."""
+
+    source_id: str
+    source_type: str
+    codec: str
+    transforms: Mapping[str, TransformConfig]
+    """By id, each after those that it takes events from."""
+    contexts: Mapping[str, TransformContext]
+    sink_inputs: Mapping[str, tuple[str, ...]]
+
+
+@dataclass
+class Processed:
+    """What became of a segment."""
+
+    bodies: dict[str, bytes] = field(default_factory=dict)
+    rows: Counter[str] = field(default_factory=Counter)
+    rejected: list[RejectedRow] = field(default_factory=list)
+    counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """By component, name (`received`, `sent`, `discarded`, `rejected`, `errors`) and reason."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame and the record that it came in."""
+
+    data: bytes
+    origin: Origin
+    received_at_ms: int
+
+
+def read_origin(metadata: bytes) -> tuple[Origin, bool]:
+    """Where a record came from, and whether it is one frame rather than lines."""
+    document = orjson.loads(metadata)
+    fields = tuple((name, value) for name, value in document.get("fields", []))
+    return Origin(document.get("peer", ""), fields), document.get("one_frame", False)
+
+
+def write_origin(origin: Origin, one_frame: bool) -> bytes:
+    """A record's metadata."""
+    document: dict[str, object] = {"peer": origin.peer, "fields": origin.fields}
+    if one_frame:
+        document["one_frame"] = True
+    return orjson.dumps(document)
+
+
+def frames(records: Iterator[Record]) -> Iterator[Frame]:
+    """Every frame that is not empty."""
+    for record in records:
+        origin, one_frame = read_origin(record.metadata)
+        payload = bytes(record.payload)
+        for data in [payload] if one_frame else payload.split(b"\n"):
+            if data and data != b"\r":
+                yield Frame(data.removesuffix(b"\r"), origin, record.received_at_ms)
+
+
+class Pipeline:
+    """A running one; keeps the transforms' state from batch to batch."""
+
+    def __init__(self, spec: PipelineSpec) -> None:
+        self._spec = spec
+        self._decode = CODECS[spec.codec]
+        self._transforms: dict[str, Transform] = {
+            name: config.build(spec.contexts[name]) for name, config in spec.transforms.items()
+        }
+
+    def process(self, all_frames: Sequence[Frame], encoders: Mapping[str, Encoder]) -> Processed:
+        """Take frames to the sinks that `encoders` names."""
+        processed = Processed()
+        bodies: dict[str, list[bytes]] = {name: [] for name in encoders}
+        for first in range(0, len(all_frames), EVENTS_AT_ONCE):
+            part = all_frames[first : first + EVENTS_AT_ONCE]
+            outputs = self._transform(part, processed)
+            for sink_id, encoder in encoders.items():
+                for name in self._spec.sink_inputs[sink_id]:
+                    events = outputs.get(name, [])
+                    bodies[sink_id].append(encoder.encode(events))
+                    processed.rows[sink_id] += len(events)
+        processed.bodies = {name: b"".join(parts) for name, parts in bodies.items()}
+        return processed
+
+    def _transform(self, part: Sequence[Frame], processed: Processed) -> dict[str, list[Event]]:
+        outputs = {self._spec.source_id: self._decode_all(part, processed)}
+        takers = Counter(
+            name
+            for inputs in (*self._inputs().values(), *self._spec.sink_inputs.values())
+            for name in inputs
+        )
+        for component_id, transform in self._transforms.items():
+            events: list[Event] = []
+            for name in self._spec.transforms[component_id].inputs:
+                # A transform owns its events; where others take them too, it gets copies.
+                shared = takers[name] > 1
+                events += (
+                    [_copy(event) for event in outputs.get(name, [])]
+                    if shared
+                    else (outputs.get(name, []))
+                )
+            made = transform.run(events)
+            outputs[component_id] = made.default
+            for output, named in made.named.items():
+                outputs[f"{component_id}.{output}"] = named
+            self._count(component_id, len(events), processed, made.errors, made.discarded)
+            sent = len(made.default) + sum(map(len, made.named.values()))
+            processed.counts[component_id, "sent", ""] += sent
+            for raw, reason in made.rejected:
+                processed.rejected.append(
+                    RejectedRow(
+                        component_id, _common_peer(part), part[0].received_at_ms, reason, raw
+                    )
+                )
+                processed.counts[component_id, "rejected", ""] += 1
+        return outputs
+
+    def _inputs(self) -> dict[str, tuple[str, ...]]:
+        return {name: config.inputs for name, config in self._spec.transforms.items()}
+
+    def _decode_all(self, part: Sequence[Frame], processed: Processed) -> list[Event]:
+        events: list[Event] = []
+        source_id = self._spec.source_id
+        for frame in part:
+            try:
+                decoded = self._decode(frame.data)
+            except DecodeError as error:
+                processed.rejected.append(
+                    RejectedRow(
+                        source_id, frame.origin.peer, frame.received_at_ms, error.reason, frame.data
+                    )
+                )
+                processed.counts[source_id, "rejected", ""] += 1
+                continue
+            for event in decoded:
+                for name, value in frame.origin.fields:
+                    event.setdefault(name, value)
+                event.setdefault("source_type", self._spec.source_type)
+                if "timestamp" not in event:
+                    event["timestamp"] = _as_timestamp(frame.received_at_ms)
+            events += decoded
+        processed.counts[source_id, "sent", ""] += len(events)
+        return events
+
+    def _count(
+        self,
+        component_id: str,
+        received: int,
+        processed: Processed,
+        errors: int,
+        discarded: Mapping[str, int],
+    ) -> None:
+        processed.counts[component_id, "received", ""] += received
+        processed.counts[component_id, "errors", ""] += errors
+        for reason, number in discarded.items():
+            processed.counts[component_id, "discarded", reason] += number
+
+
+def _copy(event: Event) -> Event:
+    """A deep copy of JSON values, which is all that an event holds."""
+    return {name: _copy_value(value) for name, value in event.items()}
+
+
+def _copy_value(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _copy_value(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_copy_value(item) for item in value]
+    return value
+
+
+def _common_peer(part: Sequence[Frame]) -> str:
+    peers = {frame.origin.peer for frame in part}
+    return peers.pop() if len(peers) == 1 else ""
+
+
+def _as_timestamp(milliseconds: int) -> Timestamp:
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return Timestamp(moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds % 1000:03d}Z")

@@ -1,0 +1,89 @@
+"""Keeps what could not be stored until it is in the rejected table.
+
+A row is in this journal, fsynced, before the batch that it comes from counts as delivered. Each
+record of the journal is inserted under the token of the batch that it comes from, so a batch that
+is worked on twice, because of a crash, leaves its bad rows in the table once. What a source rejects
+at its door has no batch: it goes under the journal segment's own token.
+"""
+
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+
+import orjson
+
+from tailrace.collect.buffer.journal import Chunk, Journal
+from tailrace.collect.buffer.segment import Segment
+from tailrace.collect.sink import Bytes, RejectedRow, Sink
+
+FOLDER = "_rejected"
+"""Name of the journal's folder beside those of the sources."""
+
+MOST_KEPT_BYTES = 32 * 1024**2
+"""So much is kept of what was rejected; of a longer line, the beginning."""
+
+
+def encode_rejected(rows: Sequence[RejectedRow]) -> bytes:
+    """Lines for the query of `deliver_rejected`; bytes go as base64, for they may be anything."""
+    return b"".join(
+        orjson.dumps(
+            {
+                "received_at_ms": row.received_at_ms,
+                "component_id": row.component_id,
+                "peer": row.peer,
+                "reason": row.reason,
+                "raw": b64encode(row.raw[:MOST_KEPT_BYTES]).decode(),
+            },
+            option=orjson.OPT_APPEND_NEWLINE,
+        )
+        for row in rows
+    )
+
+
+class RejectedStore:
+    """The journal, and its delivery to the table."""
+
+    def __init__(self, journal: Journal, table: str, sinks: dict[str, Sink]) -> None:
+        self._journal = journal
+        self._table = table
+        self._sinks = sinks
+        self._default_sink = next(iter(sinks))
+
+    async def keep(
+        self, rows: Sequence[RejectedRow], sink_id: str | None = None, token: str = ""
+    ) -> None:
+        """Returns once `rows` are on disk; they go to the ClickHouse of the sink that is named."""
+        if not rows:
+            return
+        metadata = orjson.dumps({"sink": sink_id or self._default_sink, "token": token})
+        await self._journal.append([Chunk(encode_rejected(rows), len(rows), metadata)])
+
+    async def deliver_for_ever(self) -> None:
+        """Insert what is kept, oldest first."""
+        while True:
+            segment = await self._journal.next_segment()
+            for sink_id, token, lines in _inserts(segment):
+                sink = self._sinks.get(sink_id) or self._sinks[self._default_sink]
+                await sink.deliver_rejected(self._table, token, lines)
+            await self._journal.remove(segment)
+
+    def is_empty(self) -> bool:
+        """Whether everything is in the table."""
+        return self._journal.events == 0
+
+    async def flush(self) -> None:
+        """Let what is kept be inserted without waiting for more."""
+        await self._journal.flush()
+
+
+def _inserts(segment: Segment) -> Iterator[tuple[str, str, Bytes]]:
+    """Sink, token and lines of each insert that a segment makes."""
+    loose: dict[str, list[Bytes]] = {}
+    for record in segment.records():
+        metadata = orjson.loads(record.metadata)
+        sink_id, token = metadata["sink"], metadata["token"]
+        if token:
+            yield sink_id, f"{token}-rejected", record.payload
+        else:
+            loose.setdefault(sink_id, []).append(record.payload)
+    for sink_id, payloads in loose.items():
+        yield sink_id, f"{segment.token}-{sink_id}", b"".join(payloads)

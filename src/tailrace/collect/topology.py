@@ -1,0 +1,220 @@
+"""Puts sources, journals, workers and sinks together as a configuration says, and runs them.
+
+Start: first what is in the buffer can be delivered, then sources listen. Stop: first sources take no
+more and hand over what has come, then what is in the buffer is delivered as far as the grace time
+goes; the rest stays on disk for the next start.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from tailrace.clock import Clock
+from tailrace.collect.buffer.journal import Journal, JournalLimits
+from tailrace.collect.buffer.lock import lock_folder
+from tailrace.collect.codecs import CODECS
+from tailrace.collect.component import SinkConfig, SourceConfig
+from tailrace.collect.config import Config
+from tailrace.collect.delivery import Deliverer, Tools
+from tailrace.collect.intake import JournalIntake
+from tailrace.collect.ledger import FILE as LEDGER_FILE
+from tailrace.collect.ledger import Ledger
+from tailrace.collect.metrics import ComponentMetrics, Metrics
+from tailrace.collect.plan import Plan, plan
+from tailrace.collect.rejected import FOLDER as REJECTED_FOLDER
+from tailrace.collect.rejected import RejectedStore
+from tailrace.collect.sink import Sink, SinkContext
+from tailrace.collect.sinks import SINKS
+from tailrace.collect.source import Source, SourceContext
+from tailrace.collect.sources import SOURCES
+from tailrace.collect.transform import TransformConfig
+from tailrace.collect.worker import Workers
+from tailrace.settings import Settings
+from tailrace.telemetry import Logger
+
+REJECTED_LIMITS = JournalLimits(segment_timeout_secs=0.5)
+"""Rejected rows wait half a second for others before they are inserted."""
+
+SOURCES_GRACE_SECS = 1.0
+
+
+@dataclass
+class Line:
+    """One source with everything behind it."""
+
+    source_id: str
+    source: Source
+    journal: Journal
+    rejected_journal: Journal
+    rejected: RejectedStore
+    deliverer: Deliverer
+
+
+class Topology:
+    """A running configuration."""
+
+    def __init__(
+        self, config: Config, settings: Settings, metrics: Metrics, clock: Clock, log: Logger
+    ) -> None:
+        self._config = config
+        self._settings = settings
+        self._clock = clock
+        self._log = log
+        self._components = _component_metrics(config, metrics)
+        self._folder = (config.data_dir or settings.data_dir) / "buffer"
+        self._lines: list[Line] = []
+        self._sinks: dict[str, Sink] = {}
+        self._deliveries: list[asyncio.Task[None]] = []
+        self._resources = AsyncExitStack()
+        self._is_listening = False
+
+    def is_ready(self) -> bool:
+        """Whether sources listen and the last delivery of every sink worked, if there was one."""
+        return self._is_listening and all(sink.is_well for sink in self._sinks.values())
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """The running sources."""
+        return {line.source_id: line.source for line in self._lines}
+
+    async def start(self) -> None:
+        """Open the buffers and listen."""
+        try:
+            await self._open()
+            for line in self._lines:
+                await line.source.start()
+        except BaseException:
+            await self._close()
+            raise
+        self._is_listening = True
+
+    async def run(self) -> None:
+        """Deliver until every source is finished and all is delivered; raises what goes wrong."""
+        async with asyncio.TaskGroup() as group:
+            for delivery in self._deliveries:
+                group.create_task(_await(delivery))
+            group.create_task(self._end_when_finished())
+
+    async def stop(self, grace_secs: float) -> None:
+        """Take no more, deliver what can be delivered in time, and close everything."""
+        self._is_listening = False
+        before = self._clock.monotonic()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for line in self._lines:
+                    group.create_task(line.source.stop(min(SOURCES_GRACE_SECS, grace_secs / 2)))
+            left = max(0.0, grace_secs - (self._clock.monotonic() - before))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._until_delivered()
+            waiting = sum(line.journal.events for line in self._lines)
+            if waiting:
+                self._log.info("events stay in the buffer for the next start", events=waiting)
+        finally:
+            await self._close()
+
+    async def _end_when_finished(self) -> None:
+        for line in self._lines:
+            await line.source.finished.wait()
+        await self._until_delivered()
+        for delivery in self._deliveries:
+            delivery.cancel()
+
+    async def _until_delivered(self) -> None:
+        for line in self._lines:
+            await line.journal.flush()
+            await line.journal.until_empty()
+        for line in self._lines:
+            await line.rejected_journal.flush()
+            await line.rejected_journal.until_empty()
+
+    async def _open(self) -> None:
+        plans = plan(self._config, self._components)
+        ledger = await Ledger.open(self._folder / LEDGER_FILE, self._clock)
+        self._resources.push_async_callback(ledger.close)
+        specs = {one.source_id: one.spec for one in plans}
+        workers = Workers(self._settings.transform_workers, specs, self._log)
+        self._resources.push_async_callback(workers.close)
+        for sink_id, sink_config in self._config.sinks.items():
+            context = SinkContext(
+                sink_id, self._components[sink_id], self._log, self._clock, self._settings
+            )
+            sink = SINKS[sink_config.type].build(sink_config, context)
+            self._sinks[sink_id] = sink
+            self._resources.push_async_callback(sink.close)
+        for one in plans:
+            await self._open_line(one, ledger, workers)
+        for line in self._lines:
+            for delivery in (line.deliverer.deliver_for_ever(), line.rejected.deliver_for_ever()):
+                self._deliveries.append(asyncio.create_task(delivery, name=line.source_id))
+
+    async def _open_line(self, one: Plan, ledger: Ledger, workers: Workers) -> None:
+        name = quote(one.source_id, safe="")
+        folder = self._folder / name
+        self._resources.enter_context(lock_folder(folder, one.source_id))
+        sinks = {sink_id: self._sinks[sink_id] for sink_id in one.sink_ids}
+        journal = await self._open_journal(folder, self._limits(list(sinks.values())))
+        rejected_journal = await self._open_journal(
+            self._folder / REJECTED_FOLDER / name, REJECTED_LIMITS
+        )
+        metrics = self._components[one.source_id]
+        rejected = RejectedStore(rejected_journal, self._settings.rejected_table, sinks)
+        metrics.set_aside(journal.damaged_records)
+        intake = JournalIntake(one.source_id, journal, rejected, ledger, metrics, self._clock)
+        config = self._config.sources[one.source_id]
+        context = SourceContext(
+            one.source_id, intake, CODECS[one.spec.codec], metrics, self._log, self._clock
+        )
+        tools = Tools(workers, rejected, ledger, self._clock, self._components)
+        self._lines.append(
+            Line(
+                one.source_id,
+                SOURCES[config.type].build(config, context),
+                journal,
+                rejected_journal,
+                rejected,
+                Deliverer(one.source_id, config.added_fields(), journal, one.routes(sinks), tools),
+            )
+        )
+
+    async def _open_journal(self, folder: Path, limits: JournalLimits) -> Journal:
+        journal = await Journal.open(folder, limits, self._clock, self._log)
+        self._resources.push_async_callback(journal.close)
+        return journal
+
+    def _limits(self, sinks: list[Sink]) -> JournalLimits:
+        counts = [sink.batch_max_events for sink in sinks if sink.batch_max_events]
+        return JournalLimits(
+            segment_max_bytes=min(sink.batch_max_bytes for sink in sinks),
+            segment_max_events=min(counts) if counts else None,
+            segment_timeout_secs=min(sink.batch_timeout_secs for sink in sinks),
+            fsync_max_wait_ms=self._settings.fsync_max_wait_ms,
+            max_bytes=self._settings.buffer_max_bytes,
+        )
+
+    async def _close(self) -> None:
+        for delivery in self._deliveries:
+            delivery.cancel()
+        await asyncio.gather(*self._deliveries, return_exceptions=True)
+        await self._resources.aclose()
+
+
+async def _await(task: asyncio.Task[None]) -> None:
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def _component_metrics(config: Config, metrics: Metrics) -> dict[str, ComponentMetrics]:
+    kinds: dict[str, Mapping[str, SourceConfig | TransformConfig | SinkConfig]] = {
+        "source": config.sources,
+        "transform": config.transforms,
+        "sink": config.sinks,
+    }
+    return {
+        component_id: metrics.component(component_id, kind, component.type)
+        for kind, components in kinds.items()
+        for component_id, component in components.items()
+    }

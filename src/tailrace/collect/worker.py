@@ -1,0 +1,171 @@
+"""Worker processes, in which pipelines run.
+
+A worker gets the path of a segment and gives back what became of it. It holds no state that
+matters: when it dies, another one gets the same segment, which is as it was. When a segment has
+ended two workers, each half of its frames is tried in a worker of its own, and so on, until the
+frame that ends workers is alone; that one is rejected, and all others go on.
+
+Threads would not do: VRL and Python hold the interpreter lock, and the event loop must stay free.
+"""
+
+import asyncio
+import multiprocessing
+import signal
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+
+from tailrace.collect.buffer.segment import Segment
+from tailrace.collect.pipeline import Frame, Pipeline, PipelineSpec, Processed, frames
+from tailrace.collect.sink import Encoder, RejectedRow
+from tailrace.telemetry import Logger
+
+DEATHS_UNTIL_SPLIT = 2
+POISON_REASON = "cannot transform the event: it ended the process that tried"
+STOP_SECS = 1.0
+
+
+class WorkerDiedError(Exception):
+    """A worker ended while it worked."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One segment's work; `span` are the first and the end of the frames that are meant."""
+
+    source_id: str
+    segment: Segment
+    encoders: Mapping[str, Encoder]
+    span: tuple[int, int] | None = None
+
+
+def serve(connection: Connection, specs: Mapping[str, PipelineSpec]) -> None:
+    """A worker's life: jobs come in, results go out, until the connection is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    pipelines = {source_id: Pipeline(spec) for source_id, spec in specs.items()}
+    while True:
+        try:
+            job: Job = connection.recv()
+        except (EOFError, OSError):
+            return
+        found = list(frames(job.segment.records()))
+        first, end = job.span or (0, len(found))
+        connection.send(pipelines[job.source_id].process(found[first:end], job.encoders))
+
+
+class Worker:
+    """One process; its methods block and are for one thread at a time."""
+
+    def __init__(self, specs: Mapping[str, PipelineSpec]) -> None:
+        self._specs = specs
+        self._process: SpawnProcess | None = None
+        self._connection: Connection | None = None
+
+    def work(self, job: Job) -> Processed:
+        """Raises WorkerDiedError where the process ended; the next call starts another."""
+        connection = self._start()
+        try:
+            connection.send(job)
+            processed: Processed = connection.recv()
+        except (EOFError, OSError) as error:
+            self.stop()
+            raise WorkerDiedError(str(error)) from error
+        return processed
+
+    def stop(self) -> None:
+        """End the process."""
+        if self._connection:
+            self._connection.close()
+        if self._process:
+            self._process.join(STOP_SECS)
+            if self._process.exitcode is None:
+                self._process.kill()
+                self._process.join()
+            self._process.close()
+        self._connection = self._process = None
+
+    def _start(self) -> Connection:
+        if self._connection is None:
+            context = multiprocessing.get_context("spawn")
+            self._connection, theirs = context.Pipe()
+            self._process = context.Process(
+                target=serve, args=(theirs, self._specs), daemon=True, name="transforms"
+            )
+            self._process.start()
+            theirs.close()
+        return self._connection
+
+
+class Workers:
+    """As many workers as the settings say; they start with their first job."""
+
+    def __init__(self, count: int, specs: Mapping[str, PipelineSpec], log: Logger) -> None:
+        self._all = [Worker(specs) for _ in range(count)]
+        self._free: asyncio.LifoQueue[Worker] = asyncio.LifoQueue()
+        for worker in self._all:
+            self._free.put_nowait(worker)
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix="worker")
+        self._log = log
+
+    async def process(self, job: Job) -> Processed:
+        """What becomes of a segment, whatever its frames do to workers."""
+        deaths = 0
+        while True:
+            try:
+                return await self._work(job)
+            except WorkerDiedError:
+                deaths += 1
+                self._log.error("a worker died", source=job.source_id, deaths=deaths)
+                if deaths == DEATHS_UNTIL_SPLIT:
+                    return await self._process_apart(job)
+
+    async def close(self) -> None:
+        """End all processes."""
+        for worker in self._all:
+            await asyncio.to_thread(worker.stop)
+        self._threads.shutdown()
+
+    async def _work(self, job: Job) -> Processed:
+        worker = await self._free.get()
+        try:
+            loop = asyncio.get_running_loop()
+            return await asyncio.shield(loop.run_in_executor(self._threads, worker.work, job))
+        finally:
+            self._free.put_nowait(worker)
+
+    async def _process_apart(self, job: Job) -> Processed:
+        found = await asyncio.to_thread(lambda: list(frames(job.segment.records())))
+        first, end = job.span or (0, len(found))
+        if end - first == 1:
+            return _reject(job, found[first])
+        middle = (first + end) // 2
+        whole = Processed(bodies=dict.fromkeys(job.encoders, b""))
+        for span in ((first, middle), (middle, end)):
+            half = Job(job.source_id, job.segment, job.encoders, span)
+            try:
+                _add(whole, await self._work(half))
+            except WorkerDiedError:
+                _add(whole, await self._process_apart(half))
+        return whole
+
+
+def _reject(job: Job, frame: Frame) -> Processed:
+    processed = Processed(bodies=dict.fromkeys(job.encoders, b""))
+    processed.rejected.append(
+        RejectedRow(
+            job.source_id, frame.origin.peer, frame.received_at_ms, POISON_REASON, frame.data
+        )
+    )
+    processed.counts[job.source_id, "rejected", ""] += 1
+    return processed
+
+
+def _add(whole: Processed, part: Processed) -> None:
+    for sink_id, body in part.bodies.items():
+        whole.bodies[sink_id] += body
+    whole.rows += part.rows
+    whole.rejected += part.rejected
+    whole.counts += part.counts

@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS logs.intake
 (
     json String COMMENT 'One JSON object, or an array of them',
     component_id LowCardinality(String) DEFAULT '' COMMENT 'The source of the pipeline that took it',
-    peer String DEFAULT '' COMMENT 'The address that sent it',
+    peer LowCardinality(String) DEFAULT '' COMMENT 'The address that sent it',
     received_at DateTime64(3, 'UTC') DEFAULT now64(3)
 )
 ENGINE = Null;
@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS logs.fields
 (
     json String,
     component_id LowCardinality(String),
-    peer String,
+    peer LowCardinality(String),
     received_at DateTime64(3, 'UTC'),
     names Array(String),
     texts Array(Nullable(String))
@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS logs.sorted
     received_at DateTime64(3, 'UTC'),
     arrival UInt64,
     component_id LowCardinality(String),
-    peer String,
+    peer LowCardinality(String),
     reason String,
     raw String
 )
@@ -117,13 +117,22 @@ WITH
     upper(trimBoth(ifNull(texts[at_log_level], ''))) AS level_text,
     ifNull(texts[at_host], '') AS own_host,
 
+    -- bitAnd and bitOr in place of AND and OR: those leave their last terms for later, which takes
+    -- three times as long here.
+    bitAnd(time_text != '', bitAnd(at_sure_time > 0, isNull(time_read))) AS is_time_wrong,
+    bitOr(at_log_level != indexOf(names, 'log_level'), bitOr(at_message != indexOf(names, 'message'),
+        bitOr(at_source != indexOf(names, 'source'), bitOr(at_host != indexOf(names, 'host'),
+        bitOr(at_trace_id != indexOf(names, 'trace_id'), bitOr(at_span_id != indexOf(names, 'span_id'),
+        at_timestamp != indexOf(names, 'timestamp'))))))) AS is_by_alias,
     -- What Vector adds of its own accord is not the event's.
-    arrayMap((name, text, place) -> place != at_timestamp AND place != at_log_level
-            AND place != at_message AND place != at_source AND place != at_host
-            AND place != at_trace_id AND place != at_span_id
+    if(is_by_alias OR has(names, 'source_type'),
+        arrayMap((name, text, place) -> NOT has([at_timestamp, at_log_level, at_message, at_source,
+                at_host, at_trace_id, at_span_id], place)
             AND NOT (name = 'source_type' AND ifNull(text, '') IN
                 ('socket', 'http_server', 'http', 'file', 'stdin', 'syslog', 'kafka', 'exec', 'vector')),
-        names, texts, arrayEnumerate(names)) AS is_attribute
+            names, texts, arrayEnumerate(names)),
+        arrayMap(name -> name NOT IN ('timestamp', 'log_level', 'message', 'source', 'host',
+            'trace_id', 'span_id'), names)) AS is_attribute
 SELECT
     ifNull(time_read, toDateTime64(received_at, 9, 'UTC')) AS timestamp,
     transform(level_text,
@@ -150,8 +159,8 @@ SELECT
     component_id,
     peer,
     multiIf(
-        notEmpty(names) AND (time_text = '' OR time_read IS NOT NULL OR at_sure_time = 0), '',
-        notEmpty(names), concat('cannot read the timestamp ''', substringUTF8(time_text, 1, 100), ''''),
+        is_time_wrong, concat('cannot read the timestamp ''', substringUTF8(time_text, 1, 100), ''''),
+        notEmpty(names), '',
         JSONType(json) = 'Object', '',
         NOT isValidUTF8(json), 'cannot read the line: it is not valid UTF-8',
         NOT isValidJSON(json), 'cannot read the line: it is not JSON, or nested too deep',
@@ -182,8 +191,11 @@ SELECT
         mapValues(top)) AS texts
 FROM
 (
+    -- An array of objects is as many events.
+    WITH if(startsWith(intake.json, '['), JSONExtractArrayRaw(intake.json), []) AS elements
     SELECT
-        arrayJoin(if(startsWith(json, '[{'), JSONExtractArrayRaw(intake.json), [intake.json])) AS json,
+        arrayJoin(if(notEmpty(elements) AND arrayAll(element -> startsWith(element, '{'), elements),
+            elements, [intake.json])) AS json,
         component_id, peer, received_at
     FROM logs.intake
 );

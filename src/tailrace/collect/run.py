@@ -39,7 +39,7 @@ async def collect(config: Config, settings: Settings) -> None:
     """Collect as `config` says, until a signal comes or all sources are finished."""
     log = get_logger("collector")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    disable_created_metrics()
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     for warning in config.warnings:
         log.warning(warning)
     registry = new_registry()

@@ -42,7 +42,8 @@ class _Runner:
 
     def __init__(self, wrapped: Wrapped, timezone: str, foreign_bytes: int) -> None:
         self._text = wrapped.text
-        self._prefix_bytes = wrapped.prefix_bytes + foreign_bytes
+        self._first_byte = wrapped.first_byte + foreign_bytes
+        self._last_byte = wrapped.last_byte
         self._runtime = VRLRuntime(timezone)
 
     def compiles(self) -> bool:
@@ -66,9 +67,11 @@ class _Runner:
         position = _POSITION.search(message)
         if position is None:
             return Failure(False, message)
-        start, end = (int(number) - self._prefix_bytes for number in position.groups())
+        start, end = (int(number) - self._first_byte for number in position.groups())
         if start < 0:
             return Failure(False, f"cannot read the event: {message[position.end() + 2 :]}")
+        if start + self._first_byte >= self._last_byte:
+            return Failure(False, f"cannot read the result: {message[position.end() + 2 :]}")
         return Failure(
             False, f"{message[: position.start()]} at ({start}:{end}){message[position.end() :]}"
         )
@@ -151,7 +154,7 @@ class Program:
         try:
             return self._load(b"[" + result + b"]")[0]
         except orjson.JSONDecodeError as error:
-            return Failure(False, f"cannot read the program's result: {error}")
+            return Failure(False, f"cannot read the result: {error}")
 
     def _load(self, text: bytes) -> list[Any]:
         results: list[Any] = orjson.loads(text)

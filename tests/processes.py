@@ -61,9 +61,11 @@ class Process:
         while not what():
             if self.exit_code is not None:
                 self._reader.join(5)
-                raise AssertionError(f"ended ({self.exit_code}) before {described}:\n{self.log}")
+                raise AssertionError(
+                    f"ended ({self.exit_code}) before {described}:\n{self.log[-4000:]}"
+                )
             if time.monotonic() > deadline:
-                raise AssertionError(f"no {described} in {START_SECS} s:\n{self.log}")
+                raise AssertionError(f"no {described} in {START_SECS} s:\n{self.log[-4000:]}")
             time.sleep(0.02)
 
     def wait(self, timeout_secs: float = 30.0) -> int:

@@ -1,131 +1,286 @@
-"""Routes requests and writes answers: the ASGI face of the engine."""
+"""Routes requests, and takes each query from its request to its answer.
+
+A query runs in a worker thread and is asked for one piece of its answer at a time, so a slow
+client slows its own query and nothing else. A client that goes away has its query ended, unless
+the query writes: what was received in full is finished.
+"""
 
 import asyncio
-import json
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from tempfile import NamedTemporaryFile
-from typing import Any
+from contextlib import suppress
+from tempfile import SpooledTemporaryFile
+from typing import Any, TypeVar
 
-from tailrace.engine.compression import decode
+from prometheus_client import generate_latest
+
+from tailrace.clock import Clock
+from tailrace.engine.answer import Answer, progress_interval_secs
+from tailrace.engine.auth import Guard
+from tailrace.engine.body import FormBody, QueryBody, receive_form, receive_query
+from tailrace.engine.connection import ClientGoneError, Exchange
 from tailrace.engine.database import Database
 from tailrace.engine.exceptions import ClickHouseError
+from tailrace.engine.execute import Execution
+from tailrace.engine.metrics import Metrics
+from tailrace.engine.processes import Processes
 from tailrace.engine.request import Request
-from tailrace.engine.sql import Insert, quote, read_insert, read_statement
+from tailrace.engine.sessions import Session, Sessions
+from tailrace.telemetry import get_logger, new_registry
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+_THREADS = 128
+_LINGER_SECS = 5.0
+_KILL_AGAIN_SECS = 0.1
+_WAITING_BYTES = 16 * 1024 * 1024
+_PIECE_BYTES = 1024 * 1024
+
+T = TypeVar("T")
 
 
-class EngineApp:
+class App:
     """Answers as a ClickHouse server's HTTP interface does."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._threads = ThreadPoolExecutor(64, thread_name_prefix="query")
-
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
-        request = Request.parse(scope["method"], scope["path"], scope["query_string"], headers)
-        if request.path in ("/ping", "/replicas_status"):
-            await _answer(send, 200, {"Content-Type": "text/html; charset=UTF-8"}, b"Ok.\n")
-            return
-        query_id = request.options.get("query_id") or str(uuid.uuid4())
-        try:
-            await self._query(request, query_id, receive, send)
-        except ClickHouseError as error:
-            text = error.as_text(self._database.version).encode()
-            fields = {
-                "X-ClickHouse-Exception-Code": str(error.code),
-                "X-ClickHouse-Query-Id": query_id,
-                "Content-Type": "text/plain; charset=UTF-8",
-            }
-            await _answer(send, error.http_status, fields, text)
-
-    async def _query(self, request: Request, query_id: str, receive: Receive, send: Send) -> None:
-        body = b""
-        more = True
-        while more:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-        body = decode(body, request.headers.get("content-encoding", ""))
-        query = request.options.get("query", "").encode("utf-8", "surrogateescape")
-        if query and body:
-            query += b"\n"
-        text = query + body
-        loop = asyncio.get_running_loop()
-        insert = read_insert(text, complete=True) if _inserts(text) else None
-        if insert is not None:
-            summary = await loop.run_in_executor(
-                self._threads, self._insert, request, insert, text[insert.data_start :]
-            )
-            fields = self._fields(query_id, "", summary)
-            await _answer(send, 200, fields, b"")
-            return
-        wanted = read_statement(text).output_format
-        output_format = wanted or request.options.get("default_format", "TabSeparated")
-        data, summary = await loop.run_in_executor(
-            self._threads, self._select, request, text, output_format
+    def __init__(self, database: Database, guard: Guard, clock: Clock) -> None:
+        self.database = database
+        self.processes = Processes(database)
+        self.sessions = Sessions(database, clock)
+        self._guard = guard
+        self._clock = clock
+        self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="query")
+        self._metrics = Metrics(
+            new_registry(), lambda: len(self.processes), lambda: len(self.sessions)
         )
-        await _answer(send, 200, self._fields(query_id, output_format, summary), data)
+        self._log = get_logger("engine")
 
-    def _fields(self, query_id: str, output_format: str, summary: str) -> dict[str, str]:
-        return {
-            "Content-Type": "text/plain; charset=UTF-8",
-            "X-ClickHouse-Query-Id": query_id,
-            "X-ClickHouse-Format": output_format,
-            "X-ClickHouse-Timezone": self._database.timezone,
-            "X-ClickHouse-Server-Display-Name": "tailrace",
-            "X-ClickHouse-Summary": summary,
-        }
+    async def handle(self, exchange: Exchange) -> None:
+        """Answer one request."""
+        request = Request.parse(exchange.method, exchange.target, exchange.headers)
+        query_id = request.options.get("query_id") or str(uuid.uuid4())
+        answer = Answer(
+            exchange,
+            request,
+            query_id,
+            version=self.database.version,
+            timezone=self.database.timezone,
+        )
+        try:
+            if not await self._plain_route(exchange, request):
+                self._guard.check(request)
+                await self._query(exchange, request, query_id, answer)
+        except ClickHouseError as error:
+            self._metrics.errors.labels(str(error.code)).inc()
+            self._log.debug("query failed", query_id=query_id, error=str(error))
+            await answer.fail(error)
+        except ClientGoneError:
+            self._metrics.cancelled.inc()
+            raise
+        finally:
+            await exchange.discard_rest(_LINGER_SECS)
+            self._metrics.bytes_in.inc(exchange.bytes_in)
+            self._metrics.bytes_out.inc(exchange.bytes_out)
 
-    def _select(self, request: Request, text: bytes, output_format: str) -> tuple[bytes, str]:
-        with self._database.handle() as handle:
-            handle.prepare(request.options.get("database"), request.settings)
-            result = handle.query(text, output_format, request.params)
-            return result.bytes(), _summary(result)
+    async def _plain_route(self, exchange: Exchange, request: Request) -> bool:
+        """Answer what is not a query; False when it is one."""
+        text = [("Content-Type", "text/html; charset=UTF-8")]
+        if exchange.method == "OPTIONS":
+            exchange.start(204, [("Allow", "GET, HEAD, POST, OPTIONS")], None)
+            exchange.end()
+        elif exchange.method not in ("GET", "HEAD", "POST"):
+            await exchange.answer(501, text, b"cannot take this method: use GET or POST\n")
+        elif request.path in ("/ping", "/replicas_status", "/healthz"):
+            await exchange.answer(200, text, b"Ok.\n")
+        elif request.path == "/metrics":
+            self._guard.check(request)
+            body = await self._in_thread(lambda: generate_latest(self._metrics.registry))
+            await exchange.answer(200, [("Content-Type", "text/plain; version=0.0.4")], body)
+        elif request.path not in ("/", "/query"):
+            await exchange.answer(404, text, f"There is no handle {request.path}\n".encode())
+        elif exchange.method != "POST" and not request.query and not exchange.has_body:
+            await exchange.answer(200, text, b"Ok.\n")
+        else:
+            return False
+        return True
 
-    def _insert(self, request: Request, insert: Insert, data: bytes) -> str:
-        with NamedTemporaryFile(dir=self._database.spool_folder) as file:
-            file.write(data)
-            file.flush()
-            with self._database.handle() as handle:
-                handle.prepare(request.options.get("database"), request.settings)
-                arguments = quote(file.name) + b", " + quote(insert.data_format)
-                if insert.input_call:
-                    start, end = insert.input_call
-                    call = b"file(" + arguments + b", " + insert.structure + b")"
-                    sql = insert.head[:start] + call + insert.head[end:]
-                else:
-                    sql = insert.head + b" SELECT * FROM file(" + arguments + b")"
-                return _summary(handle.query(sql, "Null", request.params))
+    # A query.
+
+    async def _query(
+        self, exchange: Exchange, request: Request, query_id: str, answer: Answer
+    ) -> None:
+        folder = self.database.spool_folder
+        form = FormBody(request, folder) if request.is_form else None
+        body: QueryBody | None = None
+        try:
+            if form is not None:
+                await receive_form(exchange, request, form)
+                body = QueryBody(request.query, folder)
+                body.finish()
+            else:
+                body = QueryBody(request.query, folder)
+                await receive_query(exchange, request, body)
+            if not body.text.strip():
+                raise ClickHouseError(62, "SYNTAX_ERROR", "Empty query.")
+            await self._begin(query_id, request)
+            try:
+                await self._execute(exchange, request, query_id, answer, body, form)
+            finally:
+                self.processes.end(query_id)
+        finally:
+            for part in (body, form):
+                if part is not None:
+                    part.remove()
+
+    async def _begin(self, query_id: str, request: Request) -> None:
+        if request.settings.get("replace_running_query") == "1":
+            for _ in range(50):
+                if query_id not in self.processes:
+                    break
+                await self._in_thread(lambda: self.processes.kill(query_id))
+                await asyncio.sleep(_KILL_AGAIN_SECS)
+        self.processes.begin(query_id)
+
+    def _take_session(self, request: Request) -> Session | None:
+        name = request.options.get("session_id")
+        if not name:
+            return None
+        return self.sessions.take(
+            name, request.session_timeout_secs, must_exist=request.flag("session_check")
+        )
+
+    async def _execute(
+        self,
+        exchange: Exchange,
+        request: Request,
+        query_id: str,
+        answer: Answer,
+        body: QueryBody,
+        form: FormBody | None,
+    ) -> None:
+        session = self._take_session(request)
+        loop = asyncio.get_running_loop()
+        report = _Reporter(answer, progress_interval_secs(request), self._clock)
+        execution = Execution(
+            self.database,
+            request,
+            query_id,
+            session,
+            form.files if form else {},
+        )
+
+        def see_progress() -> None:
+            loop.call_soon_threadsafe(report, execution)
+
+        execution.on_progress = see_progress
+        self._metrics.queries.labels("insert" if body.insert else "query").inc()
+        pieces = execution.run(body)
+        try:
+            patient = Patience(self, exchange, None if body.insert else query_id)
+            await self._send(pieces, execution, answer, patient, request)
+        finally:
+            await self._in_thread(pieces.close)  # type: ignore[attr-defined]
+            if session is not None:
+                self.sessions.give_back(session, close=request.flag("close_session"))
+            self._metrics.written_rows.inc(execution.summary.written_rows)
+
+    async def _send(
+        self,
+        pieces: Iterator[bytes],
+        execution: Execution,
+        answer: Answer,
+        patient: "Patience",
+        request: Request,
+    ) -> None:
+        summary = execution.summary
+        if request.flag("wait_end_of_query"):
+            with SpooledTemporaryFile(_WAITING_BYTES, dir=str(self.database.spool_folder)) as file:
+                length = await patient.run(lambda: _collect(pieces, file))
+                await answer.begin(execution.output_format, summary, length)
+                await self._send_pieces(_pieces_of(file), answer, patient)
+            return
+        first = await patient.run(lambda: next(pieces, None))
+        if first is None:
+            await answer.begin(execution.output_format, summary, 0)
+            await answer.end(empty=True)
+            return
+        packed = await patient.run(lambda: answer.encode(first))
+        await answer.begin(execution.output_format, summary, None)
+        await answer.write(packed)
+        await self._send_pieces(pieces, answer, patient, empty=False)
+
+    async def _send_pieces(
+        self, pieces: Iterator[bytes], answer: Answer, patient: "Patience", *, empty: bool = True
+    ) -> None:
+        def following() -> bytes | None:
+            piece = next(pieces, None)
+            return None if piece is None else answer.encode(piece)
+
+        while (packed := await patient.run(following)) is not None:
+            empty = False
+            await answer.write(packed)
+        await answer.end(empty=empty)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self.threads, work)
+
+    def close(self) -> None:
+        """Give back threads and handles; no request runs any more."""
+        self.threads.shutdown()
+        self.sessions.close()
 
 
-def _inserts(text: bytes) -> bool:
-    return read_statement(text[:64]).verb == "INSERT"
+class Patience:
+    """Waits for a worker thread and looks after the client meanwhile.
+
+    When the client goes away, the query of `query_id` is killed and ClientGoneError raised once
+    the thread is done. Without an id the work is finished first.
+    """
+
+    def __init__(self, app: App, exchange: Exchange, query_id: str | None) -> None:
+        self._app = app
+        self._exchange = exchange
+        self._query_id = query_id
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """The result of `work`, run in a thread."""
+        loop = asyncio.get_running_loop()
+        running = loop.run_in_executor(self._app.threads, work)
+        either: set[asyncio.Future[Any]] = {running, self._exchange.gone}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            return running.result()
+        while not running.done():
+            if self._query_id is not None:
+                await loop.run_in_executor(None, self._app.processes.kill, self._query_id)
+            await asyncio.wait({running}, timeout=_KILL_AGAIN_SECS)
+        with suppress(ClickHouseError):
+            running.result()
+        raise ClientGoneError
 
 
-def _summary(result: Any) -> str:
-    return json.dumps(
-        {
-            "read_rows": str(result.storage_rows_read()),
-            "read_bytes": str(result.storage_bytes_read()),
-            "written_rows": str(result.rows_written()),
-            "written_bytes": str(result.bytes_written()),
-            "total_rows_to_read": "0",
-            "result_rows": str(result.rows_read()),
-            "result_bytes": str(result.size()),
-            "elapsed_ns": str(int(result.elapsed() * 1e9)),
-        }
-    )
+class _Reporter:
+    """Sends progress headers, but not more often than the client wants."""
+
+    def __init__(self, answer: Answer, interval_secs: float | None, clock: Clock) -> None:
+        self._answer = answer
+        self._interval_secs = interval_secs
+        self._clock = clock
+        self._last = clock.monotonic()
+
+    def __call__(self, execution: Execution) -> None:
+        now = self._clock.monotonic()
+        if self._interval_secs is not None and now - self._last >= self._interval_secs:
+            self._last = now
+            self._answer.progress(execution.summary)
 
 
-async def _answer(send: Send, status: int, fields: dict[str, str], body: bytes) -> None:
-    headers = [(k.encode(), v.encode("latin-1", "replace")) for k, v in fields.items() if v]
-    headers.append((b"Content-Length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+def _collect(pieces: Iterator[bytes], file: Any) -> int:
+    length = 0
+    for piece in pieces:
+        length += file.write(piece)
+    file.seek(0)
+    return length
+
+
+def _pieces_of(file: Any) -> Iterator[bytes]:
+    while piece := file.read(_PIECE_BYTES):
+        yield piece

@@ -6,14 +6,14 @@ for one thread at a time; settings, temporary tables and the current database be
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from tailrace.engine.exceptions import ClickHouseError
-from tailrace.engine.sql import quote, quote_name
+from tailrace.engine.sql import quote
 from tailrace.errors import TailraceError
 
 _OWN_SETTINGS = b"implicit_select = 0"
@@ -52,14 +52,23 @@ class Handle:
         except RuntimeError as error:
             raise ClickHouseError.from_engine(str(error)) from error
 
-    def prepare(self, database: str | None, settings: dict[str, str]) -> None:
-        """Choose the database and apply settings; `readonly` is applied after all others."""
-        if database:
-            self.query(b"USE " + quote_name(database), "Null")
-        ordered = sorted(settings.items(), key=lambda item: item[0] == "readonly")
-        if ordered:
-            changes = b", ".join(name.encode() + b" = " + quote(value) for name, value in ordered)
-            self.query(b"SET " + changes, "Null")
+    def set(self, settings: dict[str, str]) -> None:
+        """Apply settings; `readonly` after all others, since it forbids them."""
+        names = sorted(settings, key=lambda name: name == "readonly")
+        for name in names:
+            if not name.isidentifier():
+                raise ClickHouseError(115, "UNKNOWN_SETTING", f"Unknown setting '{name}'")
+        changes = (name.encode() + b" = " + quote(settings[name]) for name in names)
+        self.query(b"SET " + b", ".join(changes), "Null")
+
+    def classify(self, sql: bytes) -> tuple[str, int]:
+        """What `sql` would do (READ_ONLY, MUTATING, CONTROL …) and how many statements it is."""
+        found = self._connection.classify_query(sql)
+        return found["query_class"].name, found["statement_count"]
+
+    def on_progress(self, callback: Callable[[dict[str, Any]], None] | None) -> None:
+        """Call `callback` every 100 ms of a query, from the engine's thread, and at its end."""
+        self._connection.set_progress_callback(callback)
 
     def close(self) -> None:
         """Give the handle back; its temporary tables are gone."""

@@ -1,39 +1,81 @@
-"""Listens: opens the port, then the database, then serves until it is told to stop."""
+"""Listens: opens the port, then the database, then serves until it is told to stop.
 
+At SIGTERM or SIGINT it takes no more connections, lets what runs finish for DRAIN_SECS, ends the
+rest and closes the database.
+"""
+
+import asyncio
+import signal
 import socket
 
-import uvicorn
+import uvloop
 
-from tailrace.engine.app import EngineApp
+from tailrace.clock import SystemClock
+from tailrace.engine.app import App
+from tailrace.engine.auth import Guard
+from tailrace.engine.connection import Connection
 from tailrace.engine.database import Database
 from tailrace.errors import PortTakenError
 from tailrace.settings import Settings
 from tailrace.telemetry import get_logger
 
+DRAIN_SECS = 3.5
+KILL_SECS = 1.0
+
 
 def run(settings: Settings) -> None:
     """Serve the embedded ClickHouse of `settings.data_dir` until SIGTERM or SIGINT."""
-    log = get_logger("engine")
+    guard = Guard(settings)
     listener = listen(settings.engine_host, settings.engine_port)
-    database = Database(settings.data_dir)
     try:
-        host, port = listener.getsockname()[:2]
-        log.info("engine is ready", address=f"http://{host}:{port}", folder=str(database.folder))
-        server = uvicorn.Server(
-            uvicorn.Config(
-                EngineApp(database),
-                loop="uvloop",
-                http="httptools",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=5,
-            )
-        )
-        server.run(sockets=[listener])
+        database = Database(settings.data_dir)
+        try:
+            uvloop.run(_serve(App(database, guard, SystemClock()), listener))
+        finally:
+            database.close()
     finally:
-        database.close()
         listener.close()
+
+
+async def _serve(app: App, listener: socket.socket) -> None:
+    log = get_logger("engine")
+    loop = asyncio.get_running_loop()
+    told_to_stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told_to_stop.set)
+    connections: set[Connection] = set()
+    server = await loop.create_server(lambda: Connection(app.handle, connections), sock=listener)
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    log.info(
+        "engine is ready",
+        address=f"http://{shown}:{port}",
+        folder=str(app.database.folder),
+        version=app.database.version,
+    )
+    await told_to_stop.wait()
+    server.close()
+    log.info("engine stops", running=len(app.processes))
+    await _drain(app, connections)
+    app.close()
+
+
+async def _drain(app: App, connections: set[Connection]) -> None:
+    loop = asyncio.get_running_loop()
+    for connection in list(connections):
+        connection.finish()
+    await _idle(connections, DRAIN_SECS)
+    for query_id in app.processes:
+        await loop.run_in_executor(None, app.processes.kill, query_id)
+    await _idle(connections, KILL_SECS)
+    for connection in list(connections):
+        connection.close()
+
+
+async def _idle(connections: set[Connection], timeout_secs: float) -> None:
+    running = [c.task for c in connections if c.task is not None and c.busy]
+    if running:
+        await asyncio.wait(running, timeout=timeout_secs)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -74,34 +74,36 @@ class Insert:
 
 @dataclass(frozen=True)
 class Statement:
-    """Any other statement. `output_format` is the one that its FORMAT clause names."""
+    """Any other statement.
+
+    `output_format` is what its FORMAT clause names, `format_span` where that clause stands.
+    """
 
     verb: str
     output_format: str | None = None
+    format_span: tuple[int, int] | None = None
+    touches_files: bool = False
+    """It says INTO OUTFILE or FROM INFILE, which a server must not do for its clients."""
 
 
 class Unfinished(Exception):
-    """More bytes are needed to tell where the statement ends."""
+    """More bytes are needed to tell where the data begins."""
 
 
-def first_word(sql: bytes) -> str:
-    """The statement's first word in upper case, past comments and opening brackets."""
-    for token in tokens(sql):
-        if token.text != b"(":
-            return token.word.decode("ascii", "replace")
-    return ""
+def is_insert(sql: bytes) -> bool:
+    """Whether `sql` begins with INSERT."""
+    first = next(tokens(sql), None)
+    return first is not None and first.word == b"INSERT"
 
 
 def read_insert(sql: bytes, *, complete: bool) -> Insert | None:
     """The INSERT at the start of `sql`, or None when its rows do not come with the request.
 
-    Raises Unfinished when `complete` is false and the place where the data begins is not in `sql`.
+    Raises Unfinished when `complete` is false and `sql` may end before the data begins.
     """
     found = _find_insert(sql)
-    if found is None or (not complete and found.data_start >= len(sql)):
-        if not complete:
-            raise Unfinished
-        return found
+    if not complete and (found is None or found.data_start >= len(sql)):
+        raise Unfinished
     return found
 
 
@@ -115,6 +117,8 @@ def _find_insert(sql: bytes) -> Insert | None:
             call, structure = _read_input_call(sql, token)
         if token.depth:
             continue
+        if token.text == b";":
+            return None
         if token.word in (b"SELECT", b"WITH"):
             selects = True
         elif token.word == b"VALUES" and not selects:
@@ -157,15 +161,110 @@ def _data_after(sql: bytes, format_name: Token) -> tuple[int, bytes]:
 
 def read_statement(sql: bytes) -> Statement:
     """What kind of statement `sql` is and the format that it asks for."""
-    verb, output_format, previous = "", None, None
-    for token in tokens(sql):
-        if not verb and token.text != b"(":
-            verb = token.word.decode("ascii", "replace")
-        if token.depth == 0 and token.kind == "word" and previous is not None:
-            if previous.word == b"FORMAT":
-                output_format = token.text.decode()
-        previous = token
-    return Statement(verb, output_format)
+    lowered = sql.lower()
+    if not any(word in lowered for word in (b"format", b"outfile", b"infile")):
+        return Statement(_verb(tokens(sql)))
+    found = list(tokens(sql))
+    verb = _verb(iter(found))
+    pairs = zip(found, found[1:], strict=False)
+    files = any((first.word, second.word) in _FILE_CLAUSES for first, second in pairs)
+    for index in range(len(found) - 2, 0, -1):
+        clause, name = found[index], found[index + 1]
+        if clause.word == b"FORMAT" and clause.depth == 0 and name.kind == "word":
+            after = found[index + 2] if index + 2 < len(found) else None
+            if after is None or after.text == b";" or after.word in (b"SETTINGS", b"INTO"):
+                span = (clause.start, name.end)
+                return Statement(verb, name.text.decode(), span, files)
+    return Statement(verb, touches_files=files)
+
+
+def _verb(stream: Iterator[Token]) -> str:
+    first = next((token for token in stream if token.text != b"("), None)
+    return first.word.decode("ascii", "replace") if first else ""
+
+
+def into_file(sql: bytes, statement: Statement, path: str, output_format: str) -> bytes:
+    """`sql` such that its answer goes into a new file."""
+    clause = b" INTO OUTFILE " + quote(path) + b" FORMAT " + output_format.encode() + b" "
+    if statement.format_span:
+        start, end = statement.format_span
+        return sql[:start] + clause + sql[end:]
+    last = max((token.end for token in tokens(sql) if token.text != b";"), default=0)
+    return sql[:last] + clause
+
+
+def without_format(sql: bytes, statement: Statement) -> bytes:
+    """`sql` without its FORMAT clause and what follows its last word."""
+    if statement.format_span:
+        start, end = statement.format_span
+        sql = sql[:start] + b" " + sql[end:]
+    last = max((token.end for token in tokens(sql) if token.text != b";"), default=0)
+    return sql[:last]
+
+
+_FILE_CLAUSES = {(b"INTO", b"OUTFILE"), (b"FROM", b"INFILE")}
+
+QUERY_ID_SETTING = "chdb_client_name"
+"""The engine gives its queries ids of its own. The id that a client gave travels in this setting,
+which does nothing else in an engine that opens no connection to another server."""
+
+_OWN_ID = b"if(Settings['chdb_client_name'] = '', query_id, Settings['chdb_client_name'])"
+_PROCESSES = (
+    b"(SELECT * REPLACE (%s AS query_id, %s AS initial_query_id) FROM system.processes)"
+    % (_OWN_ID, _OWN_ID)
+)
+
+
+def with_client_ids(sql: bytes, query_id: str) -> bytes:
+    """`sql` such that `system.processes`, KILL QUERY and queryID() know the clients' query ids."""
+    lowered = sql.lower()
+    if not any(word in lowered for word in (b"processes", b"kill", b"query")):
+        return sql
+    found = list(tokens(sql))
+    kills = [token.word for token in found[:2]] == [b"KILL", b"QUERY"]
+    parts: list[bytes] = []
+    at = 0
+    for index, token in enumerate(found):
+        replacement, last = _replacement(found, index, kills, query_id)
+        if replacement and token.start >= at:
+            parts += [sql[at : token.start], replacement]
+            at = last.end
+    return b"".join([*parts, sql[at:]])
+
+
+def _replacement(found: list[Token], index: int, kills: bool, query_id: str) -> tuple[bytes, Token]:
+    token = found[index]
+    following = found[index + 1 : index + 4]
+    texts = [item.text for item in following]
+    if kills and token.word == b"QUERY_ID":
+        return _OWN_ID, token
+    if (
+        token.word == b"SYSTEM"
+        and texts[:1] == [b"."]
+        and len(texts) > 1
+        and texts[1].lower() == b"processes"
+    ):
+        named = len(texts) > 2 and (following[2].word not in _AFTER_TABLE and following[2].word)
+        return _PROCESSES + (b"" if named else b" AS processes"), following[1]
+    if token.word in (b"QUERYID", b"QUERY_ID", b"INITIALQUERYID") and texts[:2] == [b"(", b")"]:
+        return quote(query_id), following[1]
+    return b"", token
+
+
+_AFTER_TABLE = {
+    b"WHERE", b"PREWHERE", b"ORDER", b"GROUP", b"LIMIT", b"FORMAT", b"SETTINGS", b"UNION", b"FINAL",
+    b"SAMPLE", b"ARRAY", b"LEFT", b"RIGHT", b"INNER", b"FULL", b"CROSS", b"JOIN", b"ANY", b"ALL",
+    b"HAVING", b"WINDOW", b"QUALIFY", b"OFFSET", b"FETCH", b"INTO", b"EXCEPT", b"INTERSECT",
+    b"GLOBAL", b"ASOF", b"SEMI", b"ANTI", b"PASTE", b"ON", b"USING",
+}  # fmt: skip
+
+
+def split_list(text: bytes) -> list[bytes]:
+    """`text` at its commas, but not at those inside brackets."""
+    commas = [t.start for t in tokens(text) if t.text == b"," and t.depth == 0]
+    edges = [-1, *commas, len(text)]
+    pairs = zip(edges, edges[1:], strict=False)
+    return [text[start + 1 : end].strip() for start, end in pairs]
 
 
 def quote(text: str | bytes) -> bytes:

@@ -32,7 +32,7 @@ from tailrace.search.syntax import (
 )
 from tailrace.search.times import parse_moment
 
-ParameterValue = str | float | int | list[str]
+ParameterValue = str | float | int | list[str] | list[int]
 
 _TOKEN = re.compile(r"[0-9A-Za-z]+", re.ASCII)
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")

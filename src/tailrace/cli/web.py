@@ -1,0 +1,43 @@
+"""`tailrace web`: the pages and the REST API."""
+
+from typing import Annotated
+
+import typer
+
+from tailrace.cli.options import (
+    ClickhouseUrl,
+    CollectorPort,
+    EnginePort,
+    LogLevel,
+    WebHost,
+    WebPort,
+)
+from tailrace.settings import Settings
+from tailrace.telemetry import configure_logging
+
+
+def web(
+    web_host: WebHost = None,
+    web_port: WebPort = None,
+    clickhouse: ClickhouseUrl = None,
+    clickhouse_user: Annotated[
+        str | None, typer.Option(envvar="TAILRACE_CLICKHOUSE_USER", help="User name for ClickHouse")
+    ] = None,
+    engine_port: EnginePort = None,
+    collector_port: CollectorPort = None,
+    log_level: LogLevel = None,
+) -> None:
+    """Serve the pages and the REST API."""
+    from tailrace.web.server import run
+
+    settings = Settings.read(
+        web_host=web_host,
+        web_port=web_port,
+        clickhouse_url=clickhouse,
+        clickhouse_user=clickhouse_user,
+        engine_port=engine_port,
+        collector_port=collector_port,
+        log_level=log_level,
+    )
+    configure_logging(settings.log_level)
+    run(settings)

@@ -1,0 +1,139 @@
+"""Follows the log table: what became visible since the last look, for any number of filters at once.
+
+One `poll` is one statement that finds the new rows of every filter, and one that reads them. Arrival
+is not visibility: a row becomes visible when its batch does, which may be after a row that arrived
+later. So a poll looks back over rows that were seen already, a little every time and further
+every now and then, and remembers which it gave. The event's own time plays no part: an event that is
+a year old arrives now.
+
+A burst is cut, never queued: a poll gives the newest MAX_ROWS rows of a filter and counts the others.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from tailrace.search.compile import Parameters
+from tailrace.search.logs import Reader
+from tailrace.search.query import LOG_TABLE, ROW_COLUMNS, LogQuery, Statement, condition
+from tailrace.search.query import MESSAGE_CHARACTERS as _MESSAGE_CHARACTERS
+from tailrace.search.rows import LogRow
+from tailrace.store import Limits
+
+MAX_ROWS: Final = 300
+MAX_FILTERS: Final = 50
+LOOK_BACK_MS: Final = 3_000
+LONG_LOOK_BACK_MS: Final = 30_000
+_LONG_EVERY: Final = 20
+_MAX_IDS: Final = 5_000
+_LIMITS: Final = Limits(max_seconds=10, max_rows=1_000_000)
+
+_Key = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """New rows of one filter, in the order of arrival, and how many more there were."""
+
+    rows: tuple[LogRow, ...] = ()
+    dropped: int = 0
+
+
+@dataclass
+class Follower:
+    """Remembers how far the table was read. Not for concurrent use."""
+
+    store: Reader
+    _watermark_ms: int | None = None
+    _polls: int = 0
+    _given: dict[LogQuery, set[_Key]] = field(default_factory=dict)
+
+    async def poll(self, filters: Sequence[LogQuery], now: datetime) -> list[News]:
+        """What is new for each filter. The first poll of a filter gives the last few seconds."""
+        if self._watermark_ms is None:
+            self._watermark_ms = await self._newest_arrival()
+        self._polls += 1
+        self._forget(filters)
+        far = self._polls % _LONG_EVERY == 0
+        since = self._watermark_ms - (LONG_LOOK_BACK_MS if far else LOOK_BACK_MS)
+        statement = arrivals_statement(filters, since, now)
+        found = await self.store.aquery(statement.sql, statement.parameters, limits=_LIMITS)
+        fresh: list[list[_Key]] = []
+        for number, query in enumerate(filters):
+            given = self._given.setdefault(query, set())
+            keys = [(row[0], row[1], row[2]) for row in found.rows if row[3][number]]
+            fresh.append([key for key in dict.fromkeys(keys) if key not in given])
+        rows = await self._read([key for keys in fresh for key in keys[:MAX_ROWS]])
+        for query, keys in zip(filters, fresh, strict=True):
+            self._given[query].update(keys)
+        if found.rows:
+            newest = max(row[1] for row in found.rows) >> 20
+            self._watermark_ms = max(self._watermark_ms, newest)
+        return [_news(keys, rows) for keys in fresh]
+
+    async def _newest_arrival(self) -> int:
+        result = await self.store.aquery(
+            "SELECT toUnixTimestamp64Milli(max(received_at)) FROM logs.application_logs",
+            limits=_LIMITS,
+        )
+        return max(int(result.value()), LONG_LOOK_BACK_MS)
+
+    async def _read(self, keys: Sequence[_Key]) -> dict[_Key, LogRow]:
+        if not keys:
+            return {}
+        statement = rows_statement(keys)
+        result = await self.store.aquery(statement.sql, statement.parameters, limits=_LIMITS)
+        return {
+            (int(row[0]), int(row[8]), int(row[-1])): LogRow.of(row[:-1]) for row in result.rows
+        }
+
+    def _forget(self, filters: Sequence[LogQuery]) -> None:
+        """Drop what can no longer come up: filters that nobody has, rows too long ago."""
+        oldest = ((self._watermark_ms or 0) - 2 * LONG_LOOK_BACK_MS) << 20
+        self._given = {
+            query: {key for key in given if key[1] >= oldest}
+            if self._polls % _LONG_EVERY == 0
+            else given
+            for query, given in self._given.items()
+            if query in filters
+        }
+
+
+def arrivals_statement(filters: Sequence[LogQuery], since_ms: int, now: datetime) -> Statement:
+    """Keys of the rows that arrived since then, newest first, and which filters each matches."""
+    parameters = Parameters()
+    since = f"fromUnixTimestamp64Milli({parameters.bind(since_ms, 'Int64')}, 'UTC')"
+    conditions = [condition(query, parameters, now) for query in filters]
+    flags = ", ".join(f"toUInt8({one})" for one in conditions)
+    wanted = " OR ".join(f"({one})" for one in conditions)
+    return Statement(
+        "SELECT toUnixTimestamp64Nano(timestamp), arrival, row_hash, "
+        f"[{flags}] AS matches\n"
+        f"FROM {LOG_TABLE}\n"
+        f"WHERE received_at >= {since} AND ({wanted})\n"
+        f"ORDER BY arrival DESC\nLIMIT {_MAX_IDS} BY matches",
+        parameters.values,
+    )
+
+
+def rows_statement(keys: Sequence[_Key]) -> Statement:
+    """The rows with these keys, and perhaps neighbours that share a part."""
+    parameters = Parameters()
+    least, greatest = (
+        f"fromUnixTimestamp64Nano({parameters.bind(nanos, 'Int64')}, 'UTC')"
+        for nanos in (min(key[0] for key in keys), max(key[0] for key in keys))
+    )
+    arrivals = parameters.bind(sorted({key[1] for key in keys}), "Array(UInt64)")
+    return Statement(
+        f"SELECT {', '.join(ROW_COLUMNS)}, leftUTF8(message, {_MESSAGE_CHARACTERS}) AS text, "
+        "length(message), NULL, row_hash\n"
+        f"FROM {LOG_TABLE}\n"
+        f"WHERE timestamp >= {least} AND timestamp <= {greatest} AND arrival IN {arrivals}",
+        parameters.values,
+    )
+
+
+def _news(keys: Sequence[_Key], rows: dict[_Key, LogRow]) -> News:
+    shown = [rows[key] for key in reversed(keys[:MAX_ROWS]) if key in rows]
+    return News(tuple(shown), max(0, len(keys) - MAX_ROWS))

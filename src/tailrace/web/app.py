@@ -1,0 +1,86 @@
+"""Puts the web application together: what it is made of is passed in, and nothing runs on import."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Final
+
+import httpx
+from fastapi import FastAPI
+
+from tailrace import __version__
+from tailrace.clock import Clock, SystemClock
+from tailrace.search.logs import LogSearch, Reader
+from tailrace.search.summary import Summaries
+from tailrace.settings import Settings
+from tailrace.store import Limits
+from tailrace.telemetry import new_registry
+from tailrace.web import problems
+from tailrace.web.api import health
+from tailrace.web.api import logs as api_logs
+from tailrace.web.context import Context
+from tailrace.web.delivery import Collector
+from tailrace.web.live import LiveHub
+from tailrace.web.metrics import CountRequests, WebMetrics
+from tailrace.web.pages import docs
+from tailrace.web.pages import logs as page_logs
+from tailrace.web.render import Renderer
+from tailrace.web.security import SecurityHeaders
+from tailrace.web.static_files import StaticFiles
+
+SUMMARY_LIMITS: Final = Limits(max_seconds=1.0)
+"""For counts around the rows: a page waits no longer for them than this."""
+
+
+def create_app(settings: Settings, store: Reader, clock: Clock | None = None) -> FastAPI:
+    """The application over a store. Its lifespan runs the live tail's reader."""
+    clock = clock or SystemClock()
+    static = StaticFiles()
+    context = _context(settings, store, clock, static)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        reader = asyncio.create_task(context.hub.run())
+        try:
+            yield
+        finally:
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
+            await context.collector.close()
+
+    app = FastAPI(
+        title="Tailrace",
+        version=__version__,
+        description="Search, page through and follow logs. Errors are problem JSON (RFC 9457).",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        lifespan=lifespan,
+    )
+    app.state.context = context
+    problems.install(app)
+    for router in (api_logs.router, health.router, docs.router, page_logs.router):
+        app.include_router(router)
+    app.include_router(static.router())
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(CountRequests, metrics=context.metrics, clock=clock)
+    return app
+
+
+def _context(settings: Settings, store: Reader, clock: Clock, static: StaticFiles) -> Context:
+    def now() -> datetime:
+        return datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
+
+    client = httpx.AsyncClient(trust_env=False)
+    return Context(
+        settings=settings,
+        store=store,
+        clock=clock,
+        search=LogSearch(store),
+        summaries=Summaries(store, SUMMARY_LIMITS),
+        hub=LiveHub(store, now),
+        collector=Collector(settings.collector_host, settings.collector_port, client, clock),
+        metrics=WebMetrics(new_registry()),
+        renderer=Renderer(static),
+    )

@@ -1,0 +1,42 @@
+"""What the routes share, put together once by `create_app` and handed to each by FastAPI."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from tailrace.clock import Clock
+from tailrace.search.logs import LogSearch, Reader
+from tailrace.search.summary import Summaries
+from tailrace.settings import Settings
+from tailrace.web.delivery import Collector
+from tailrace.web.live import LiveHub
+from tailrace.web.metrics import WebMetrics
+from tailrace.web.render import Renderer
+
+
+@dataclass(frozen=True)
+class Context:
+    """The parts that answer requests."""
+
+    settings: Settings
+    store: Reader
+    clock: Clock
+    search: LogSearch
+    summaries: Summaries
+    hub: LiveHub
+    collector: Collector
+    metrics: WebMetrics
+    renderer: Renderer
+
+    def now(self) -> datetime:
+        """The current moment in UTC, by the clock."""
+        return datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC)
+
+
+def _context(request: Request) -> Context:
+    return cast(Context, request.app.state.context)
+
+
+Shared = Annotated[Context, Depends(_context)]

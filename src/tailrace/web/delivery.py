@@ -1,0 +1,90 @@
+"""Asks the collector how it is: whether it is ready, and how much waits in its buffers."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from tailrace.clock import Clock
+
+WAITING_METRIC: Final = "buffer_events"
+USUALLY_WAITING: Final = 20_000
+"""Events that are on the way in a busy, healthy system: what comes in within a batch's time."""
+_KEEP_SECS: Final = 1.0
+_TIMEOUT_SECS: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """State of what was accepted: `waiting` events are in a buffer; None is not known."""
+
+    reachable: bool
+    waiting: int | None = None
+
+    @property
+    def label(self) -> str:
+        """In a few words."""
+        if not self.reachable:
+            return "collector does not answer"
+        if self.waiting:
+            return f"{self.waiting:,} on the way"
+        return "all delivered"
+
+    @property
+    def state(self) -> str:
+        """good, waiting or bad, for its colour."""
+        if not self.reachable:
+            return "bad"
+        return "waiting" if (self.waiting or 0) > USUALLY_WAITING else "good"
+
+
+class Collector:
+    """The collector's own pages, asked at most once a second."""
+
+    def __init__(self, host: str, port: int, client: httpx.AsyncClient, clock: Clock) -> None:
+        shown_host = f"[{host}]" if ":" in host else host
+        self.address = f"http://{shown_host}:{port}"
+        self._client = client
+        self._clock = clock
+        self._asked_at = float("-inf")
+        self._delivery = Delivery(reachable=False)
+
+    async def close(self) -> None:
+        """Give its connections back."""
+        await self._client.aclose()
+
+    async def is_ready(self) -> bool:
+        """Whether the collector takes and delivers events."""
+        try:
+            answer = await self._client.get(f"{self.address}/readyz", timeout=_TIMEOUT_SECS)
+        except httpx.HTTPError:
+            return False
+        return answer.status_code == 200
+
+    async def delivery(self) -> Delivery:
+        """What its buffers hold."""
+        now = self._clock.monotonic()
+        if now - self._asked_at >= _KEEP_SECS:
+            self._asked_at = now
+            self._delivery = await self._ask()
+        return self._delivery
+
+    async def _ask(self) -> Delivery:
+        try:
+            answer = await self._client.get(f"{self.address}/metrics", timeout=_TIMEOUT_SECS)
+        except httpx.HTTPError:
+            return Delivery(reachable=False)
+        if answer.status_code != 200:
+            return Delivery(reachable=False)
+        return Delivery(reachable=True, waiting=_waiting(answer.text))
+
+
+def _waiting(text: str) -> int | None:
+    counts = [
+        sample.value
+        for family in text_string_to_metric_families(text)
+        if family.name == WAITING_METRIC
+        for sample in family.samples
+    ]
+    return int(sum(counts)) if counts else None

@@ -1,0 +1,230 @@
+"""`/`: the log explorer. Rows, what lies around them, and links: the URL is the whole state.
+
+The rows are the answer; the histogram, the counts and the collector's state are asked for at the same
+time and left out, and said to be, where they take too long.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Annotated, Final, TypeVar
+
+from fastapi import APIRouter, Query
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from tailrace.errors import QueryError, StoreError, StoreUnavailableError
+from tailrace.search.cursor import Cursor
+from tailrace.search.logs import Page
+from tailrace.search.query import LogQuery, Order, OrderColumn
+from tailrace.search.rows import LogRow, RowId
+from tailrace.search.summary import FACETS, Facets
+from tailrace.search.times import PRESETS
+from tailrace.web.context import Context, Shared
+from tailrace.web.delivery import Delivery
+from tailrace.web.pages.chart import Chart, draw
+from tailrace.web.parameters import Searched, SearchState, keep
+from tailrace.web.problems import RETRY_AFTER_SECS, status_of
+from tailrace.web.render import highlights
+
+router = APIRouter(include_in_schema=False)
+
+COLUMNS: Final[dict[OrderColumn, str]] = {
+    "timestamp": "Timestamp",
+    "level": "Level",
+    "source": "Source",
+    "message": "Message",
+}
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is shown around the rows; None where it took too long or failed."""
+
+    chart: Chart | None
+    total: int | None
+    facets: Facets | None
+    delivery: Delivery
+
+
+@router.get("/", response_model=None)
+async def explorer(
+    shared: Shared,
+    state: Searched,
+    opened: Annotated[str, Query(alias="open")] = "",
+    live: str = "",
+) -> Response:
+    """The page; with a wrong search 400 and what is wrong with it, 503 while ClickHouse is down."""
+    now = shared.now()
+    around: Around | None = None
+    page: Page | None = None
+    problem: QueryError | StoreError | None = None
+    row: LogRow | None = None
+    hint: str | None = None
+    try:
+        query = _query(state, opened, now)
+        found, around = await asyncio.gather(
+            shared.search.page(query, now), _around(shared, state, query, now)
+        )
+        if query.cursor and query.cursor.direction == "newer" and not found.newer:
+            # Nothing is newer than this page: show the newest one, which is full and live.
+            return RedirectResponse(replace(state, cursor="").url(), status_code=303)
+        row = await _opened(shared, opened)
+        page = found
+        hint = None if found.rows else await shared.search.hint(state.q)
+    except StoreUnavailableError as error:
+        return _engine_down(shared, error)
+    except (QueryError, StoreError) as error:
+        page, problem = None, error
+    html = shared.renderer.render(
+        "logs.html",
+        **_values(state, page, around, now),
+        problem=problem,
+        hint=hint,
+        opened=row,
+        is_live=_can_be_live(state, page) and live != "0" and not opened,
+    )
+    return HTMLResponse(
+        html,
+        status_of(problem) if problem else 200,
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def _query(state: SearchState, opened: str, now: datetime) -> LogQuery:
+    """The page's query. A permalink without a page begins at its row."""
+    query = state.query(now)
+    if opened and not state.cursor and query.order == Order():
+        row_id = RowId.decode(opened)
+        key = (row_id.timestamp_ns, row_id.arrival)
+        return replace(query, cursor=Cursor(str(Order()), "older", key, inclusive=True))
+    return query
+
+
+async def _opened(shared: Context, opened: str) -> LogRow | None:
+    return await shared.search.row(RowId.decode(opened)) if opened else None
+
+
+async def _around(shared: Context, state: SearchState, query: LogQuery, now: datetime) -> Around:
+    histogram, facets, delivery = await asyncio.gather(
+        _or_none(shared.summaries.histogram(query, now)),
+        _or_none(shared.summaries.facets(query, now)),
+        shared.collector.delivery(),
+    )
+    chart = draw(histogram, state) if histogram else None
+    return Around(chart, histogram.total if histogram else None, facets, delivery)
+
+
+async def _or_none(work: Awaitable[T]) -> T | None:
+    """A summary, or None where ClickHouse would not finish it in its time."""
+    try:
+        return await work
+    except StoreUnavailableError:
+        raise
+    except StoreError:
+        return None
+
+
+def _can_be_live(state: SearchState, page: Page | None) -> bool:
+    """Only the newest page, newest first, with an open end, has something to wait for."""
+    return (
+        page is not None
+        and not state.cursor
+        and not state.end
+        and Order.parse(state.order) == Order()
+    )
+
+
+def _values(
+    state: SearchState, page: Page | None, around: Around | None, now: datetime
+) -> dict[str, object]:
+    """What the template of the explorer needs, but for what depends on the opened row."""
+    older = page.older.encode() if page and page.older else ""
+    newer = page.newer.encode() if page and page.newer and state.cursor else ""
+    here = page.here.encode() if page and page.here else ""
+    return {
+        "state": state,
+        "page": page,
+        "around": around,
+        "today": now.date(),
+        "columns": COLUMNS,
+        "order": Order() if page is None else Order.parse(state.order),
+        "sort_urls": {column: _sort_url(state, column) for column in COLUMNS},
+        "facets": tuple(FACETS),
+        "presets": [
+            (
+                start,
+                label,
+                replace(state, start=start, end="", cursor="").url(),
+                state.start == start and not state.end,
+            )
+            for start, label in (*PRESETS.items(), ("", "All time"))
+        ],
+        "range_label": _range_label(state),
+        "older_url": replace(state, cursor=older).url() if older else "",
+        "newer_url": replace(state, cursor=newer).url() if newer else "",
+        "newest_url": replace(state, cursor="").url() if state.cursor else "",
+        "here": replace(state, cursor=here),
+        "live_url": state.filters().url("/api/v1/logs/tail"),
+        "api_url": state.url("/api/v1/logs"),
+        "marks": highlights(state.q) if page is not None else [],
+        "keep_url": lambda name, value: _term_url(state, keep(name, value)),
+        "exclude_url": lambda name, value: _term_url(state, f"-{keep(name, value)}"),
+        "context_url": _context_url,
+        "moment": _moment,
+    }
+
+
+def _moment(row: LogRow) -> datetime:
+    return datetime.fromtimestamp(row.timestamp_ns // 1_000_000_000, UTC)
+
+
+def _sort_url(state: SearchState, column: OrderColumn) -> str:
+    """A click sorts by the column, a second one the other way; time begins with the newest."""
+    current = Order.parse(state.order) if _is_order(state.order) else Order()
+    if current.column == column:
+        chosen = Order(column, descending=not current.descending)
+    else:
+        chosen = Order(column, descending=column in ("timestamp", "level"))
+    text = "" if chosen == Order() else str(chosen)
+    return replace(state, order=text, cursor="").url()
+
+
+def _is_order(text: str) -> bool:
+    return text.removeprefix("-") in COLUMNS
+
+
+def _term_url(state: SearchState, term: str) -> str:
+    text = state.q.strip()
+    joined = f"({text}) {term}" if " OR " in text else f"{text} {term}".strip()
+    return replace(state, q=joined, cursor="").url()
+
+
+def _context_url(row: LogRow) -> str:
+    """The rows around one row, of its source and host, whatever the search."""
+    cursor = Cursor(str(Order()), "older", row.key(Order()), inclusive=True)
+    around = SearchState(
+        source=(row.source,) if row.source else (),
+        host=(row.host,) if row.host else (),
+        cursor=cursor.encode(),
+    )
+    return around.url(open=row.row_id.encode())
+
+
+def _range_label(state: SearchState) -> str:
+    if not state.start and not state.end:
+        return "All time"
+    if state.start in PRESETS and not state.end:
+        return PRESETS[state.start]
+    return f"{state.start or '…'} – {state.end or 'now'}"
+
+
+def _engine_down(shared: Context, error: StoreUnavailableError) -> HTMLResponse:
+    html = shared.renderer.render("down.html", detail=str(error), retry_after_secs=RETRY_AFTER_SECS)
+    headers = {
+        "Retry-After": str(RETRY_AFTER_SECS),
+        "Refresh": str(RETRY_AFTER_SECS),
+        "Cache-Control": "no-store",
+    }
+    return HTMLResponse(html, 503, headers=headers)

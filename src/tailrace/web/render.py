@@ -1,0 +1,126 @@
+"""Turns rows into what a template writes. Every text stays text: Jinja escapes it, always.
+
+Characters that cannot be seen, or that change how their neighbours are shown (control characters,
+escape sequences, changes of writing direction), are replaced by visible signs, so that a log line
+cannot pretend to be another. `static/rows.js` does the same for rows that arrive live.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from tailrace.search.parse import parse
+from tailrace.search.syntax import Match, leaves
+from tailrace.web.static_files import StaticFiles
+
+Kind = Literal["plain", "match", "value", "control"]
+
+_HIDDEN: Final = re.compile(
+    "([\\x00-\\x08\\x0a-\\x1f\\x7f-\\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+)"
+)
+_VALUE: Final = re.compile(r"(?<=[\w\]]=)-?\d[\w.,:%-]*")
+_MAX_HIGHLIGHTED: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of a message and how it is shown."""
+
+    text: str
+    kind: Kind
+
+
+def visible(text: str) -> str:
+    """One run of hidden characters as signs: control pictures, or the code point in brackets."""
+    return "".join(_sign(character) for character in text)
+
+
+def _sign(character: str) -> str:
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "\u2421" if code == 0x7F else f"⟨U+{code:04X}⟩"
+
+
+def highlights(text: str) -> list[str]:
+    """The texts that a search looks for in messages, as far as they can be marked."""
+    found = []
+    for leaf, negated in leaves(parse(text)):
+        if isinstance(leaf, Match) and leaf.field in (None, "message", "msg") and not negated:
+            found += [part for part in leaf.value.parts if part.strip()]
+    return found
+
+
+def segments(text: str, marks: Sequence[str] = (), *, lines: bool = False) -> list[Segment]:
+    """A message cut into pieces: what the search found, numbers after `=`, hidden characters.
+
+    With `lines`, line breaks stay what they are.
+    """
+    pieces: list[Segment] = []
+    for index, part in enumerate(_HIDDEN.split(text)):
+        if index % 2 == 0:
+            pieces += _marked(part, marks)
+        elif lines and set(part) <= {"\n", "\r"}:
+            pieces.append(Segment(part, "plain"))
+        else:
+            pieces.append(Segment(visible(part), "control"))
+    return pieces
+
+
+def _marked(text: str, marks: Sequence[str]) -> list[Segment]:
+    if not marks or len(text) > _MAX_HIGHLIGHTED:
+        return _valued(text)
+    alternatives = "|".join(re.escape(mark) for mark in sorted(marks, key=len, reverse=True))
+    pieces: list[Segment] = []
+    for index, part in enumerate(re.split(f"({alternatives})", text, flags=re.IGNORECASE)):
+        if index % 2:
+            pieces.append(Segment(part, "match"))
+        elif part:
+            pieces += _valued(part)
+    return pieces
+
+
+def _valued(text: str) -> list[Segment]:
+    pieces = []
+    at = 0
+    for found in _VALUE.finditer(text):
+        pieces.append(Segment(text[at : found.start()], "plain"))
+        pieces.append(Segment(found.group(), "value"))
+        at = found.end()
+    pieces.append(Segment(text[at:], "plain"))
+    return [piece for piece in pieces if piece.text]
+
+
+def short_count(count: int) -> str:
+    """1,204 or 1.2 M."""
+    for unit, size in (("G", 10**9), ("M", 10**6)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count:,}"
+
+
+class Renderer:
+    """The templates, with the few functions that they use."""
+
+    def __init__(self, static: StaticFiles) -> None:
+        self._environment = Environment(
+            loader=PackageLoader("tailrace.web", "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals.update(static=static.url, segments=segments)
+        self._environment.filters.update(
+            visible=lambda text: "".join(piece.text for piece in segments(text)),
+            short_count=short_count,
+            to_json=json.dumps,
+        )
+
+    def render(self, template: str, **values: object) -> str:
+        """The HTML of a template."""
+        return self._environment.get_template(template).render(values)

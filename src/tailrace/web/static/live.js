@@ -1,0 +1,170 @@
+// New rows without a reload. One stream of server-sent events feeds the list; while somebody reads
+// (the page is scrolled, or a row is open) rows wait, and a button says how many.
+import { buildRow } from "./rows.js";
+
+const MOST_ROWS = 500;
+const MOST_WAITING = 2000;
+const RETRY_MS = 2000;
+const SUMMARY_EVERY_MS = 5000;
+
+export function follow(main, body) {
+  const button = document.getElementById("live-button");
+  const news = document.getElementById("news");
+  const state = document.getElementById("live-state");
+  const marks = JSON.parse(main.dataset.marks);
+  const seen = new Set([...body.querySelectorAll("tr.row")].map((row) => row.id));
+  let waiting = [];
+  let dropped = 0;
+  let source = null;
+  let retry = null;
+
+  const isReading = () => scrollY > 40 || body.querySelector("tr.opened") !== null;
+
+  function say(text) {
+    state.textContent = text;
+    state.hidden = !text;
+  }
+
+  // Rows of one instant keep their order of arrival; a late one goes where its time puts it.
+  function place(row) {
+    let before = body.querySelector("tr.row");
+    while (before && before.dataset.at > row.timestamp) {
+      do before = before.nextElementSibling;
+      while (before && !before.classList.contains("row"));
+    }
+    body.insertBefore(buildRow(row, marks), before);
+  }
+
+  function trim() {
+    const rows = body.querySelectorAll("tr.row");
+    for (let at = MOST_ROWS; at < rows.length; at += 1) {
+      seen.delete(rows[at].id);
+      rows[at].remove();
+    }
+  }
+
+  function show() {
+    for (const row of waiting) place(row);
+    waiting = [];
+    trim();
+    document.getElementById("empty")?.remove();
+    news.hidden = true;
+    say(dropped ? `${dropped.toLocaleString("en")} rows came too fast to be shown; a search finds them` : "");
+    dropped = 0;
+  }
+
+  function take(rows, lost = 0) {
+    dropped += lost;
+    for (const row of rows) {
+      if (seen.has(row.id)) continue;
+      seen.add(row.id);
+      waiting.push(row);
+    }
+    if (waiting.length > MOST_WAITING) {
+      for (const row of waiting.splice(0, waiting.length - MOST_WAITING)) seen.delete(row.id), dropped++;
+    }
+    if (!waiting.length) return;
+    if (!isReading()) {
+      show();
+      return;
+    }
+    const count = waiting.length + dropped;
+    news.textContent = `${count.toLocaleString("en")} new row${count === 1 ? "" : "s"} ↑`;
+    news.hidden = false;
+  }
+
+  // What arrived between the page and the stream, or while the stream was gone.
+  async function catchUp() {
+    try {
+      const answer = await fetch(main.dataset.api);
+      if (answer.ok) take((await answer.json()).rows.reverse());
+    } catch {
+      // the stream's own error says so, and tries again
+    }
+  }
+
+  function open() {
+    source = new EventSource(main.dataset.live);
+    source.addEventListener("open", () => {
+      say("");
+      catchUp();
+    });
+    source.addEventListener("rows", (event) => {
+      const message = JSON.parse(event.data);
+      take(message.rows, message.dropped);
+    });
+    source.addEventListener("trouble", (event) => say(JSON.parse(event.data).detail));
+    source.addEventListener("recovered", () => {
+      say("");
+      catchUp();
+    });
+    source.addEventListener("error", () => {
+      say("The connection is lost; trying again");
+      source?.close();
+      clearTimeout(retry);
+      retry = setTimeout(open, RETRY_MS);
+    });
+  }
+
+  function close() {
+    clearTimeout(retry);
+    source?.close();
+    source = null;
+    say("");
+  }
+
+  function toggle() {
+    if (!main.dataset.live) {
+      const url = new URL(location.href); // this page is an older one: live is the newest
+      for (const name of ["cursor", "open", "live", "order", "to"]) url.searchParams.delete(name);
+      location.assign(url.pathname + url.search);
+      return;
+    }
+    const wanted = button.getAttribute("aria-pressed") !== "true";
+    button.setAttribute("aria-pressed", String(wanted));
+    if (wanted) open();
+    else close();
+  }
+
+  // The counts around the rows come from the server as it renders them, parsed without running
+  // anything and put in place of the old ones.
+  async function refreshAround() {
+    const began = performance.now();
+    const isNeeded = source && !document.hidden && !document.querySelector("details.sql[open]");
+    if (isNeeded) {
+      try {
+        const answer = await fetch(location.pathname + location.search);
+        const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+        for (const id of ["chart", "result", "delivery"]) {
+          const [old, renewed] = [document.getElementById(id), fresh.getElementById(id)];
+          if (old && renewed) old.replaceWith(document.adoptNode(renewed));
+        }
+        const lists = fresh.querySelectorAll("#facets ul");
+        document.querySelectorAll("#facets ul").forEach((list, at) => {
+          const inUse = list.contains(document.activeElement);
+          if (lists[at] && !inUse) list.replaceWith(document.adoptNode(lists[at]));
+        });
+      } catch {
+        // next time
+      }
+    }
+    const took = performance.now() - began;
+    setTimeout(refreshAround, Math.max(SUMMARY_EVERY_MS, 20 * took));
+  }
+
+  button.hidden = false;
+  button.addEventListener("click", toggle);
+  news.addEventListener("click", () => {
+    for (const opened of body.querySelectorAll("tr.opened")) opened.remove();
+    scrollTo({ top: 0 });
+    show();
+  });
+  addEventListener("scroll", () => waiting.length && !isReading() && show(), { passive: true });
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", (event) => event.persisted && main.dataset.live && open());
+  if (main.dataset.live) {
+    open();
+    setTimeout(refreshAround, SUMMARY_EVERY_MS);
+  }
+  return { toggle };
+}

@@ -23,7 +23,7 @@ MAX_HEADER_BYTES = 1024 * 1024
 """A query may stand in the URL, so this is far more than other servers take."""
 
 _MAX_WAITING_BYTES = 1024 * 1024
-_NO_BODY = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
+_NO_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 Headers = list[tuple[str, str]]
 
@@ -58,6 +58,7 @@ class Exchange:
         self._expects_continue = False
         self._chunked = False
         self._header_open = False
+        self._status = 0
         self.method = ""
         self.target = b""
         self.headers: dict[str, str] = {}
@@ -158,6 +159,7 @@ class Exchange:
     def open_headers(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
         """Send the status and first headers; more may follow until `close_headers`."""
         self.started = self._header_open = True
+        self._status = status
         reason = HTTPStatus(status).phrase
         lines = [f"HTTP/1.1 {status} {reason}", *(f"{name}: {value}" for name, value in headers)]
         self._send_lines(lines)
@@ -169,7 +171,9 @@ class Exchange:
     def close_headers(self, headers: Headers, length: int | None) -> None:
         """Send the last headers; the body may begin."""
         lines = [f"{name}: {value}" for name, value in headers]
-        if length is not None:
+        if self._status in _NO_BODY:
+            pass
+        elif length is not None:
             lines.append(f"Content-Length: {length}")
         elif self.http_minor >= 1:
             self._chunked = True

@@ -6,7 +6,7 @@ from typing import Self
 from tailrace.errors import TailraceError
 
 _CODE = re.compile(r"^Code: (\d+)\. DB::(?:\w+::)?Exception: ")
-_REPEATED = re.compile(r"^Code: (\d+)\. DB::Exception: (?=Code: \1\. DB::)")
+_REPEATED = re.compile(r"^(?:Code: \d+\. DB::Exception: )+(?=Code: \d+\. DB::)")
 _NAME = re.compile(r" \(([A-Z][A-Z0-9_]+)\)")
 _VERSION = re.compile(r" \(version [^)]*\)\.?")
 _OUR_FILE = re.compile(

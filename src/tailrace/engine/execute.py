@@ -101,7 +101,7 @@ class Execution:
             raise ClickHouseError(
                 358, "INTO_OUTFILE_NOT_ALLOWED", "INTO OUTFILE and FROM INFILE are not allowed"
             )
-        self._check(handle, text)
+        self._check(handle, text, statement)
         if self._keeps_handle:
             self._remember(handle)
         if database := self.request.options.get("database"):
@@ -116,8 +116,8 @@ class Execution:
         handle.set({**settings, QUERY_ID_SETTING: self.query_id})
         handle.on_progress(self._see_progress)
 
-    def _check(self, handle: Handle, text: bytes) -> None:
-        kind, count = handle.classify(text)
+    def _check(self, handle: Handle, text: bytes, statement: Statement | None) -> None:
+        kind, count = ("MUTATING", 1) if statement is None else handle.classify(text)
         if count > 1:
             raise ClickHouseError(
                 62, "SYNTAX_ERROR", "Syntax error (Multi-statements are not allowed)"

@@ -117,7 +117,7 @@ def _find_insert(sql: bytes) -> Insert | None:
             call, structure = _read_input_call(sql, token)
         if token.depth:
             continue
-        if token.text == b";":
+        if token.text == b";" or token.word == b"INFILE":
             return None
         if token.word in (b"SELECT", b"WITH"):
             selects = True

@@ -16,7 +16,14 @@ from tailrace.collect.sinks import SINKS
 from tailrace.collect.sources import SOURCES
 from tailrace.collect.transforms import TRANSFORMS
 
-__all__ = ["INTERPOLATION_FLAG", "INTERPOLATION_VARIABLE", "Config", "Registries", "load"]
+__all__ = [
+    "INTERPOLATION_FLAG",
+    "INTERPOLATION_VARIABLE",
+    "Config",
+    "Registries",
+    "installed_components",
+    "load",
+]
 
 INTERPOLATION_FLAG = "--dangerously-allow-env-var-interpolation"
 """Vector's own flag: off by default, since a variable's value could add options."""
@@ -31,10 +38,14 @@ def load(paths: Sequence[Path], *, interpolate: bool = False, for_tests: bool = 
     `interpolate` replaces `${VAR}` by the environment's values; `for_tests` is content with
     transforms alone. Raises ConfigurationError that lists every problem.
     """
-    registries = Registries(
+    environment = os.environ if interpolate else None
+    return load_with(installed_components(), paths, environment=environment, for_tests=for_tests)
+
+
+def installed_components() -> Registries:
+    """The configuration classes of all components that Tailrace has."""
+    return Registries(
         sources={name: cast(type[SourceConfig], c.config) for name, c in SOURCES.items()},
         transforms=TRANSFORMS,
         sinks={name: cast(type[SinkConfig], c.config) for name, c in SINKS.items()},
     )
-    environment = os.environ if interpolate else None
-    return load_with(registries, paths, environment=environment, for_tests=for_tests)

@@ -6,6 +6,7 @@ hides what is in it, and a component with a wrong option hides what its programs
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import indent
 from typing import Any, TypeVar
 
 from tailrace.collect.codecs import CODECS
@@ -52,7 +53,7 @@ def load_with(
         _check_codec(merged, name, source)
     for name, transform in transforms.items():
         for option, diagnostics in transform.problems(options.timezone):
-            merged.wrong(("transforms", name, *option.split(".")), _indented(diagnostics))
+            merged.wrong(("transforms", name, *option.split(".")), _in_full(diagnostics))
     for name, sink in sinks.items():
         _check_templates(merged, name, sink)
     tests = _tests(merged, wiring, options.timezone)
@@ -195,16 +196,17 @@ def _check_test_programs(merged: Merged, place: Place, test: UnitTest, timezone:
     for number, given in enumerate(test.all_inputs()):
         diagnostics = check(given.source, timezone=timezone) if given.source else None
         if diagnostics:
-            merged.wrong((*place, "inputs", number, "source"), _indented(diagnostics))
+            merged.wrong((*place, "inputs", number, "source"), _in_full(diagnostics))
     for number, output in enumerate(test.outputs):
         for position, condition in enumerate(output.conditions):
             diagnostics = condition_problem(condition, timezone)
             if diagnostics:
                 at = (*place, "outputs", number, "conditions", position)
-                merged.wrong(at, _indented(diagnostics))
+                merged.wrong(at, _in_full(diagnostics))
 
 
-def _indented(diagnostics: str) -> str:
-    return "cannot compile this program:\n" + "\n".join(
-        f"    {line}" for line in diagnostics.splitlines()
-    )
+def _in_full(diagnostics: str) -> str:
+    """A compiler's report under a headline; a single sentence as it is."""
+    if "\n" not in diagnostics:
+        return diagnostics
+    return "cannot compile this program:\n" + indent(diagnostics, "    ")

@@ -23,7 +23,8 @@ from tailrace.collect.vrl.wrap import MARK, RESULT, Restore, Wrapped, wrap
 MAX_BATCH = 256
 """Events a call. Larger ones gain nothing (measured) and cost more to run again."""
 
-_POSITION = re.compile(r" at \((\d+):(\d+)\)")
+_CALLS = re.compile(r'(?:function call error for "\w+" at \(\d+:\d+\): )+')
+_PLACE = re.compile(r" at \((\d+):(\d+)\)")
 _TIMESTAMP_TEXT = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?) UTC")
 _MARK_BYTES = orjson.dumps(MARK)
 
@@ -64,17 +65,26 @@ class _Runner:
         message = headline.removeprefix("error[E000]: ").strip()
         if re.search(r"│ +\^{5} aborted$", diagnostics, re.MULTILINE):
             return Failure(True, message)
-        position = _POSITION.search(message)
-        if position is None:
-            return Failure(False, message)
-        start, end = (int(number) - self._first_byte for number in position.groups())
-        if start < 0:
-            return Failure(False, f"cannot read the event: {message[position.end() + 2 :]}")
-        if start + self._first_byte >= self._last_byte:
-            return Failure(False, f"cannot read the result: {message[position.end() + 2 :]}")
-        return Failure(
-            False, f"{message[: position.start()]} at ({start}:{end}){message[position.end() :]}"
+        return Failure(False, self._at_home(message))
+
+    def _at_home(self, message: str) -> str:
+        """The message with places that count from the user's first byte."""
+        calls = _CALLS.match(message)
+        places = _PLACE.findall(calls[0]) if calls else []
+        if not calls or not places:
+            return message
+        first = int(places[0][0])
+        if first < self._first_byte:
+            return f"cannot read the event: {message[calls.end() :]}"
+        if first >= self._last_byte:
+            return f"cannot read the result: {message[calls.end() :]}"
+        moved = _PLACE.sub(
+            lambda place: (
+                f" at ({int(place[1]) - self._first_byte}:{int(place[2]) - self._first_byte})"
+            ),
+            calls[0],
         )
+        return moved + message[calls.end() :]
 
 
 class Program:

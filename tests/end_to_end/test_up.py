@@ -1,5 +1,6 @@
 """`tailrace up` and `tailrace demo` as a person runs them: start, kill, end, start again."""
 
+import contextlib
 import json
 import os
 import signal
@@ -55,8 +56,9 @@ def messages(system: System, kind: str) -> list[int]:
 def child_pid(system: System, command: str) -> int:
     """Process id of the child that runs `tailrace <command>`."""
     for process in psutil.Process(system.process.pid).children():
-        if command in process.cmdline()[1:5]:
-            return int(process.pid)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if command in process.cmdline()[1:5]:
+                return int(process.pid)
     return 0
 
 

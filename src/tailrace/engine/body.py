@@ -20,7 +20,7 @@ from tailrace.engine.sql import Insert, Unfinished, is_insert, read_insert
 
 MAX_QUERY_BYTES = 64 * 1024 * 1024
 _MAX_FIELD_BYTES = 64 * 1024 * 1024
-_FILE_BUFFER_BYTES = 1024 * 1024
+_FILE_BUFFER_BYTES = 64 * 1024
 
 
 class SpoolFile:

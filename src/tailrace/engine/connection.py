@@ -23,6 +23,7 @@ MAX_HEADER_BYTES = 1024 * 1024
 """A query may stand in the URL, so this is far more than other servers take."""
 
 _MAX_WAITING_BYTES = 1024 * 1024
+_DIRECT_BYTES = 256 * 1024
 _NO_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 Headers = list[tuple[str, str]]
@@ -250,6 +251,8 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._closing = False
         self._last = False
+        self._rest_bytes = 0
+        self._direct_bytes = 0
 
     # asyncio.Protocol
 
@@ -260,6 +263,10 @@ class Connection(asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
+        if self._direct_bytes:
+            data = self._feed_directly(data)
+            if not data:
+                return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -267,6 +274,19 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             if not self._closing:
                 self._refuse(400, f"cannot read the request: {error}")
+        else:
+            self._direct_bytes, self._rest_bytes = self._rest_bytes, 0
+
+    def _feed_directly(self, data: bytes) -> bytes:
+        """Hand on the rest of a large body past the parser, which would copy it; what follows."""
+        body = data[: self._direct_bytes]  # no copy when the body is not yet complete
+        self._direct_bytes -= len(body)
+        if self._reading is not None:
+            self._reading.feed(body)
+        if not self._direct_bytes:
+            self._parser = httptools.HttpRequestParser(self)
+            self.on_message_complete()
+        return data[len(body) :]
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
@@ -318,6 +338,7 @@ class Connection(asyncio.Protocol):
         if self._headers.get("expect", "").lower() == "100-continue":
             exchange.expect_continue()
         self._reading = exchange
+        self._rest_bytes = _direct_size(self._headers)
         self._queue.append(exchange)
         if len(self._queue) == 1:
             self._begin(exchange)
@@ -328,6 +349,7 @@ class Connection(asyncio.Protocol):
         """A piece of the body."""
         if self._reading is not None:
             self._reading.feed(body)
+        self._rest_bytes = max(0, self._rest_bytes - len(body))
 
     def on_message_complete(self) -> None:
         """The request is complete."""
@@ -409,3 +431,10 @@ class Connection(asyncio.Protocol):
             self.send(f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode())
             self.send(body)
         self.close()
+
+
+def _direct_size(headers: dict[str, str]) -> int:
+    length = headers.get("content-length", "")
+    if "transfer-encoding" in headers or not length.isdigit():
+        return 0
+    return int(length) if int(length) >= _DIRECT_BYTES else 0

@@ -10,6 +10,7 @@ Guarantees:
 """
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -103,6 +104,8 @@ class Store:
             "username": user or parts.username or "default",
             "password": password or parts.password or "",
         }
+        # The client logs each failed request; we raise it.
+        logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
         self._lock = threading.Lock()
         self._client: Client | None = None
         self._pool = get_pool_manager(maxsize=MAX_CONNECTIONS, num_pools=2)

@@ -37,7 +37,8 @@ def recover(folder: Path, disk: Disk) -> Recovered:
     segments: list[Segment] = []
     damaged: list[Path] = []
     torn_bytes = 0
-    last_sequence = 0
+    # Past those of damaged segments too, so that no copy of damage is ever overwritten.
+    last_sequence = max((int(path.stem) for path in folder.glob("*.damaged")), default=0)
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         last_sequence = max(last_sequence, int(path.stem))
         damage, torn_at = _repair(path, disk)
@@ -68,10 +69,14 @@ def _repair(path: Path, disk: Disk) -> tuple[Path | None, int]:
     return aside, size - end
 
 
-def _copy_aside(path: Path, damage: list[Damage]) -> Path:
+def _copy_aside(path: Path, damage: list[Damage]) -> Path | None:
+    """The copy's path, or None where an earlier start has made it: damage is told once."""
     aside = path.with_suffix(".damaged")
     data = path.read_bytes()
-    aside.write_bytes(b"".join(data[part.start : part.end] for part in damage))
+    damaged = b"".join(data[part.start : part.end] for part in damage)
+    if aside.exists() and aside.read_bytes() == damaged:
+        return None
+    aside.write_bytes(damaged)
     return aside
 
 

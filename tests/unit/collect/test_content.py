@@ -1,0 +1,97 @@
+"""Content encodings, and bodies of JSON."""
+
+import gzip
+import zlib
+from contextlib import suppress
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailrace.collect import snappy
+from tailrace.collect.body import read_json_body, read_lines_body
+from tailrace.collect.codecs.json import decode_json
+from tailrace.collect.content import ContentError, ContentTooLargeError, decode_content
+
+TEXT = b'{"message":"hello"}\n' * 100
+
+
+def raw_deflate(body: bytes) -> bytes:
+    compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return compressor.compress(body) + compressor.flush()
+
+
+ENCODED = {
+    "gzip": gzip.compress(TEXT),
+    "gzip of two members": gzip.compress(TEXT[:500]) + gzip.compress(TEXT[500:]),
+    "deflate": zlib.compress(TEXT),
+    "deflate without header": raw_deflate(TEXT),
+    "zstd": zstandard.compress(TEXT),
+    # a literal of 20 bytes, then copies of up to 64 bytes from 20 bytes before
+    "snappy": b"\xd0\x0f" + bytes([19 << 2]) + TEXT[:20] + b"\xfe\x14\x00" * 30 + b"\xee\x14\x00",
+}
+
+
+@pytest.mark.parametrize("name", ENCODED)
+def test_a_body_comes_out_as_it_went_in(name: str) -> None:
+    assert decode_content(ENCODED[name], name.split()[0], len(TEXT)) == TEXT
+
+
+@pytest.mark.parametrize("name", ENCODED)
+def test_a_body_that_grows_past_the_limit_is_refused(name: str) -> None:
+    with pytest.raises(ContentError, match="bytes"):
+        decode_content(ENCODED[name], name.split()[0], len(TEXT) - 1)
+
+
+def test_a_bomb_is_not_unpacked() -> None:
+    bomb = gzip.compress(bytes(50_000_000))
+    with pytest.raises(ContentTooLargeError):
+        decode_content(bomb, "gzip", 1000)
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate", "zstd", "snappy", "br"])
+def test_what_cannot_be_decoded_is_said(name: str) -> None:
+    with pytest.raises(ContentError, match="cannot"):
+        decode_content(b"\x01not compressed at all", name, 1000)
+
+
+def test_several_encodings_are_undone_last_first() -> None:
+    body = zstandard.compress(gzip.compress(TEXT))
+    assert decode_content(body, "gzip, zstd", len(TEXT)) == TEXT
+
+
+@given(st.binary(max_size=200))
+def test_snappy_takes_any_bytes(block: bytes) -> None:
+    with suppress(snappy.SnappyError):
+        assert len(snappy.decompress(block, 10_000)) <= 10_000
+
+
+@pytest.mark.parametrize(
+    ("body", "lines"),
+    [
+        (b'{"a":1}', [b'{"a":1}']),
+        (b'{"a":1}\n{"a":2}\n', [b'{"a":1}', b'{"a":2}']),
+        (b'{"a":1}\r\n\r\n\n{"a":2}', [b'{"a":1}', b'{"a":2}']),
+        (b'[{"a":1},{"a":2}]', [b'{"a":1}', b'{"a":2}']),
+        (b'[\n  {"a": 1},\n  {"a": 2}\n]\n', [b'{"a":1}', b'{"a":2}']),
+        (b'{\n  "a": 12345678901234567890123\n}\n', [b'{   "a": 12345678901234567890123 }']),
+        (b"", []),
+        (b" \n\n", []),
+        (b"[]", []),
+    ],
+)
+def test_json_is_found_in_every_shape(body: bytes, lines: list[bytes]) -> None:
+    found = read_json_body(body, decode_json)
+    assert (found.lines, found.rejected) == (lines, [])
+
+
+def test_a_bad_line_does_not_harm_its_neighbours() -> None:
+    found = read_json_body(b'{"a":1}\nnonsense\n42\n{"a":2}', decode_json)
+    assert found.payload == b'{"a":1}\n{"a":2}\n'
+    assert [raw for raw, _ in found.rejected] == [b"nonsense", b"42"]
+    assert all(reason for _, reason in found.rejected)
+
+
+def test_text_is_lines() -> None:
+    assert read_lines_body(b"one\n\ntwo").payload == b"one\ntwo\n"

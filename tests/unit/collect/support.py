@@ -66,6 +66,8 @@ class FakeClickhouse:
         """Given in place of an insert's answer, once each."""
         self.loses_answers = 0
         """So many inserts happen without an answer."""
+        self.hangs = False
+        """Whether requests get no answer at all."""
 
     @property
     def transport(self) -> httpx.MockTransport:
@@ -83,6 +85,8 @@ class FakeClickhouse:
         if request.headers.get("content-encoding") == "gzip":
             body = zlib.decompress(body, wbits=zlib.MAX_WBITS | 16)
         self.requests.append(request)
+        if self.hangs:
+            await asyncio.Event().wait()
         query = request.url.params["query"]
         if self.next_answers:
             answer = self.next_answers.pop(0)

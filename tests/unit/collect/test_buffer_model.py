@@ -22,7 +22,7 @@ from tailrace.collect.buffer.journal import Chunk, Journal, JournalLimits
 from tailrace.collect.buffer.segment import scan_file
 from tests.unit.collect.support import quiet_log
 
-LIMITS = JournalLimits(segment_max_bytes=200, segment_timeout_secs=3600, fsync_max_wait_ms=0)
+LIMITS = JournalLimits(segment_max_bytes=300, segment_timeout_secs=3600, fsync_max_wait_ms=0)
 LOG = quiet_log()
 
 append = st.tuples(

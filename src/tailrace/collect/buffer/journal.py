@@ -197,6 +197,8 @@ class Journal:
     async def _commit_for_ever(self) -> None:
         while not self._closing or self._waiting:
             await self._wait_for_work()
+            if self._waiting and not self._fits(self._waiting[0][0]):
+                await self._finish_segment()
             if self._waiting:
                 await self._commit_some()
             flush = self._flushed is not None and not self._waiting
@@ -252,13 +254,22 @@ class Journal:
                 future.set_exception(error)
 
     def _take_group(self) -> list[tuple[Chunk, asyncio.Future[None]]]:
+        """As much of what waits as fits into the open segment; a first one always does."""
         room = self.limits.segment_max_bytes - (self._writer.synced_bytes if self._writer else 0)
-        count = taken = 0
-        while count < len(self._waiting) and (count == 0 or taken < room):
-            taken += len(self._waiting[count][0].payload)
+        count = 0
+        for chunk, _ in self._waiting:
+            room -= len(chunk.payload)
+            if room < 0 and count:
+                break
             count += 1
         group, self._waiting = self._waiting[:count], self._waiting[count:]
         return group
+
+    def _fits(self, chunk: Chunk) -> bool:
+        """Whether `chunk` may join the open segment."""
+        if self._writer is None:
+            return True
+        return self._writer.synced_bytes + len(chunk.payload) <= self.limits.segment_max_bytes
 
     def _commit(self, entries: list[Entry]) -> int:
         writer = self._writer

@@ -61,16 +61,20 @@ class Follower:
         found = await self.store.aquery(statement.sql, statement.parameters, limits=_LIMITS)
         fresh: list[list[_Key]] = []
         for number, query in enumerate(filters):
-            given = self._given.setdefault(query, set())
-            keys = [(row[0], row[1], row[2]) for row in found.rows if row[3][number]]
-            fresh.append([key for key in dict.fromkeys(keys) if key not in given])
+            keys = dict.fromkeys((row[0], row[1], row[2]) for row in found.rows if row[3][number])
+            given = self._given.get(query, set())
+            fresh.append([key for key in keys if key not in given])
         rows = await self._read([key for keys in fresh for key in keys[:MAX_ROWS]])
-        for query, keys in zip(filters, fresh, strict=True):
-            self._given[query].update(keys)
+        news = []
+        for query, unseen in zip(filters, fresh, strict=True):
+            # What was there before anybody watched is no loss when it is cut.
+            is_first = query not in self._given
+            news.append(_news(unseen[:MAX_ROWS] if is_first else unseen, rows))
+            self._given.setdefault(query, set()).update(unseen)
         if found.rows:
             newest = max(row[1] for row in found.rows) >> 20
             self._watermark_ms = max(self._watermark_ms, newest)
-        return [_news(keys, rows) for keys in fresh]
+        return news
 
     async def _newest_arrival(self) -> int:
         result = await self.store.aquery(

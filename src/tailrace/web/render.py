@@ -15,13 +15,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tailrace.search.parse import parse
 from tailrace.search.syntax import Match, leaves
+from tailrace.search.visible import HIDDEN, sign, visible_text
 from tailrace.web.static_files import StaticFiles
 
 Kind = Literal["plain", "match", "value", "control"]
 
-_HIDDEN: Final = re.compile(
-    "([\\x00-\\x08\\x0a-\\x1f\\x7f-\\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+)"
-)
 _VALUE: Final = re.compile(r"(?<=[\w\]]=)-?\d[\w.,:%-]*")
 _MAX_HIGHLIGHTED: Final = 20_000
 
@@ -32,18 +30,6 @@ class Segment:
 
     text: str
     kind: Kind
-
-
-def visible(text: str) -> str:
-    """One run of hidden characters as signs: control pictures, or the code point in brackets."""
-    return "".join(_sign(character) for character in text)
-
-
-def _sign(character: str) -> str:
-    code = ord(character)
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "\u2421" if code == 0x7F else f"⟨U+{code:04X}⟩"
 
 
 def highlights(text: str) -> list[str]:
@@ -61,13 +47,13 @@ def segments(text: str, marks: Sequence[str] = (), *, lines: bool = False) -> li
     With `lines`, line breaks stay what they are.
     """
     pieces: list[Segment] = []
-    for index, part in enumerate(_HIDDEN.split(text)):
+    for index, part in enumerate(HIDDEN.split(text)):
         if index % 2 == 0:
             pieces += _marked(part, marks)
         elif lines and set(part) <= {"\n", "\r"}:
             pieces.append(Segment(part, "plain"))
         else:
-            pieces.append(Segment(visible(part), "control"))
+            pieces.append(Segment("".join(map(sign, part)), "control"))
     return pieces
 
 
@@ -116,7 +102,7 @@ class Renderer:
         )
         self._environment.globals.update(static=static.url, segments=segments)
         self._environment.filters.update(
-            visible=lambda text: "".join(piece.text for piece in segments(text)),
+            visible=visible_text,
             short_count=short_count,
             to_json=json.dumps,
         )

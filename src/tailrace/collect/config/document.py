@@ -90,8 +90,8 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
 
 
 def _parse_yaml(text: str) -> tuple[Any, dict[Place, int]]:
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         root = loader.get_single_node()
         if root is None:
             return {}, {}
@@ -105,8 +105,6 @@ def _parse_yaml(text: str) -> tuple[Any, dict[Place, int]]:
         ) from error
     except (yaml.YAMLError, ValueError) as error:
         raise DocumentError(f"not YAML: {error}") from error
-    finally:
-        loader.dispose()
 
 
 def _walk(node: yaml.Node, place: Place, lines: dict[Place, int]) -> None:

@@ -48,7 +48,7 @@ def load_with(
     sources = _components(merged, "sources", registries.sources)
     transforms = _components(merged, "transforms", registries.transforms)
     sinks = _components(merged, "sinks", registries.sinks)
-    wiring = Wiring(merged, sources, transforms, sinks)
+    wiring = Wiring(merged, sources, transforms, sinks, with_strangers=for_tests)
     for name, source in sources.items():
         _check_codec(merged, name, source)
     for name, transform in transforms.items():

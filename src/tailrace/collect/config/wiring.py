@@ -12,6 +12,7 @@ from tailrace.collect.transform import TransformConfig
 class Wiring:
     """Resolved inputs of transforms and sinks, whose problems go to `merged`.
 
+    `with_strangers` lets inputs stand that no component gives, for tests of transforms alone.
     A component with a wrong option (`broken`) does not make those who take from it look wrong, too.
     """
 
@@ -21,8 +22,11 @@ class Wiring:
         sources: dict[str, SourceConfig],
         transforms: dict[str, TransformConfig],
         sinks: dict[str, SinkConfig],
+        *,
+        with_strangers: bool = False,
     ) -> None:
         self._merged = merged
+        self._with_strangers = with_strangers
         self.broken = {
             name
             for section, valid in (("sources", sources), ("transforms", transforms))
@@ -57,6 +61,8 @@ class Wiring:
         known = {*self._outputs} - {name}
         for wanted in resolved:
             if wanted in known or wanted.partition(".")[0] in self.broken:
+                continue
+            if self._with_strangers and wanted != name:
                 continue
             index = given.index(wanted)
             message = f'no component gives "{wanted}"{did_you_mean(wanted, known)}'

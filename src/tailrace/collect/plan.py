@@ -71,7 +71,12 @@ def _spec(config: Config, source_id: str) -> PipelineSpec:
         source.codec,
         transforms,
         {
-            name: TransformContext(name, config.timezone, config.consumed_outputs(name))
+            name: TransformContext(
+                name,
+                config.timezone,
+                config.consumed_outputs(name),
+                config.wants_timestamps(name),
+            )
             for name in transforms
         },
         {sink_id: inputs for sink_id, inputs in sink_inputs.items() if inputs},

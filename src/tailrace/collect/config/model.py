@@ -53,6 +53,21 @@ class Config:
         """Transforms and sinks that take an output: a component's id or `id.output`."""
         return tuple(name for name, taker in self.takers().items() if output in taker.inputs)
 
+    def wants_timestamps(self, component_id: str) -> bool:
+        """Whether someone who takes a component's events tells timestamps from text.
+
+        Transforms do; a sink does where it writes timestamps in another form than RFC 3339.
+        """
+        names = {
+            component_id,
+            *(f"{component_id}.{n}" for n in self.consumed_outputs(component_id)),
+        }
+        if any(names & set(transform.inputs) for transform in self.transforms.values()):
+            return True
+        sinks = (sink for sink in self.sinks.values() if names & set(sink.inputs))
+        formats = (getattr(sink, "encoding", None) for sink in sinks)
+        return any(getattr(one, "timestamp_format", "rfc3339") != "rfc3339" for one in formats)
+
     def takers(self) -> dict[str, TransformConfig | SinkConfig]:
         """Everything that has inputs, by id."""
         return {**self.transforms, **self.sinks}

@@ -3,8 +3,8 @@
 Guarantees:
 - `Store` may be used by many threads and tasks at once; connections are kept and shared.
 - The first call connects; a ClickHouse that goes away and comes back is used again by the next call.
-- With `Limits` a query can only read tables (`readonly = 1`: no writes, no SET, no `file()`, `url()`
-  and their like) and ends at a time, a number of rows and an amount of memory.
+- With `Limits` a query can only read tables (`readonly = 1` and `guard`: no writes, no SET, no
+  `file()`, `url()` and their like) and ends at a time, a number of rows and an amount of memory.
 - Everything that goes wrong is a StoreError with ClickHouse's code, or a StoreUnavailableError when
   there was no answer.
 """
@@ -27,6 +27,7 @@ from urllib3.exceptions import HTTPError
 
 from tailrace.errors import StoreError, StoreUnavailableError, UsageError
 from tailrace.settings import Settings
+from tailrace.store.guard import check_reads_only
 
 CONNECT_TIMEOUT_SECS = 5
 ANSWER_TIMEOUT_SECS = 300
@@ -146,6 +147,8 @@ class Store:
 
         `limits` belong to every query that a person wrote: it can then only read.
         """
+        if limits:
+            check_reads_only(sql)
         client = self._connected()
         with self._errors():
             answer = client.query(
@@ -169,6 +172,8 @@ class Store:
         settings: Mapping[str, Value] | None = None,
     ) -> Iterator["Stream"]:
         """The answer as it comes, block by block; leaving early ends the query."""
+        if limits:
+            check_reads_only(sql)
         client = self._connected()
         with self._errors():
             answer = client.query_row_block_stream(

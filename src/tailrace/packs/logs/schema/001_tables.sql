@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS logs.application_logs
         COMMENT 'Place in the order of arrival: orders rows of one timestamp as they came',
     row_hash UInt64 ALIAS
         cityHash64(log_level, message, source, host, trace_id, span_id, attributes)
-        COMMENT 'Last part of the paging order; rows that share all three parts are the same to a reader',
+        COMMENT 'Tells rows apart that share timestamp and arrival, which two batches of one ms may',
     attribute_items Array(String) ALIAS
         arrayMap((name, value) -> concat(name, '=', value), mapKeys(attributes), mapValues(attributes))
         COMMENT 'Search attributes by has(attribute_items, ''name=value''): only this uses the index',
@@ -36,7 +36,8 @@ CREATE TABLE IF NOT EXISTS logs.application_logs
 )
 ENGINE = MergeTree
 PARTITION BY toDate(received_at)
-ORDER BY timestamp
+PRIMARY KEY timestamp
+ORDER BY (timestamp, arrival)
 TTL toDateTime(received_at) + INTERVAL ${retention_days} DAY
 SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000;
 

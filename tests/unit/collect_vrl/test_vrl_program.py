@@ -224,3 +224,18 @@ IDENTITY = Program("true")
 @settings(max_examples=60, deadline=None)
 def test_any_json_event_passes_unchanged(events: list[dict[str, Any]]) -> None:
     assert IDENTITY.run(events) == events
+
+
+EVENTS = st.lists(
+    st.sampled_from([{"n": 1}, {"n": 2}, {"n": 3}, {"n": "x"}, {"timestamp": MOMENT, "n": 4}, {}])
+    | st.dictionaries(st.sampled_from(["n", "m"]), JSON, max_size=2),
+    max_size=12,
+)
+UNEVEN = '.n = int!(.n)\nif .n == 2 { abort }\nif .n == 3 { . = [{"a": 1}, "b"] }'
+
+
+@given(EVENTS)
+@settings(max_examples=60, deadline=None)
+def test_a_batch_gives_what_each_event_gives_alone(events: list[dict[str, Any]]) -> None:
+    alone = [Program(UNEVEN).run([event])[0] for event in events]
+    assert Program(UNEVEN).run(events) == alone

@@ -7,9 +7,14 @@ from pydantic import Field, field_validator
 from tailrace.collect.component import Options
 from tailrace.collect.vrl import known_timezone
 
+API_WARNING = (
+    "Vector's own API is not served; health and metrics are on the port that "
+    "TAILRACE_COLLECTOR_PORT says"
+)
+
 
 class Api(Options):
-    """Vector's own API; Tailrace's collector always has health and metrics pages instead."""
+    """Vector's own API; Tailrace's collector has health and metrics pages instead."""
 
     enabled: bool = False
     address: str | None = None
@@ -22,6 +27,15 @@ class Healthchecks(Options):
 
     enabled: bool = True
     require_healthy: bool | None = None
+
+    @field_validator("require_healthy")
+    @classmethod
+    def _not_required(cls, required: bool | None) -> bool | None:
+        if required:
+            raise ValueError(
+                "Tailrace starts without its sinks and keeps events until they answer; leave this out"
+            )
+        return required
 
 
 class GlobalAcknowledgements(Options):

@@ -12,13 +12,14 @@ from typing import Any, TypeVar
 from tailrace.collect.codecs import CODECS
 from tailrace.collect.component import Options
 from tailrace.collect.condition import condition_problem
-from tailrace.collect.config.globals import Globals
+from tailrace.collect.config.globals import API_WARNING, Globals
 from tailrace.collect.config.merge import SECTIONS, Merged
 from tailrace.collect.config.model import Config, Registries
 from tailrace.collect.config.problem import Place, did_you_mean
 from tailrace.collect.config.unit_tests import UnitTest
 from tailrace.collect.config.validate_options import validate
 from tailrace.collect.config.wiring import Wiring
+from tailrace.collect.options import Decoding
 from tailrace.collect.vrl import check
 
 REFUSED_SECTIONS = frozenset({"enrichment_tables", "secret"})
@@ -67,9 +68,8 @@ def load_with(
         timezone=options.timezone,
         acknowledgements=options.acknowledgements.enabled,
         healthchecks=options.healthchecks.enabled,
-        require_healthy=bool(options.healthchecks.require_healthy),
         tests=tests,
-        warnings=wiring.warnings,
+        warnings=(*_global_warnings(merged, options), *wiring.warnings),
     )
 
 
@@ -86,6 +86,10 @@ def _globals(merged: Merged) -> Globals:
     for wrong in found:
         merged.wrong(wrong.place, wrong.message)
     return Globals()
+
+
+def _global_warnings(merged: Merged, options: Globals) -> tuple[str, ...]:
+    return (merged.described(("api",), API_WARNING),) if options.api.enabled else ()
 
 
 def _check_names(merged: Merged) -> None:
@@ -137,11 +141,21 @@ def _unsupported(section: str, kind: str, registry: Mapping[str, Any]) -> str:
 
 
 def _check_codec(merged: Merged, name: str, source: Options) -> None:
+    """A codec must be there, and no option may be for another codec than the one that is used."""
     decoding = getattr(source, "decoding", None)
-    codec = getattr(decoding, "codec", None)
-    if codec is not None and codec not in CODECS:
-        place = ("sources", name, "decoding", "codec")
-        merged.wrong(place, f'Tailrace has no codec "{codec}"{did_you_mean(codec, CODECS)}')
+    if not isinstance(decoding, Decoding):
+        return
+    place = ("sources", name, "decoding")
+    codec = decoding.codec
+    if codec not in CODECS:
+        message = f'Tailrace has no codec "{codec}"{did_you_mean(codec, CODECS)}'
+        merged.wrong((*place, "codec"), message)
+    if not decoding.json_options.lossy:
+        message = "cannot be false: bytes that are not UTF-8 always become U+FFFD"
+        merged.wrong((*place, "json", "lossy"), message)
+    for option, field in (("json", "json_options"), ("vrl", "vrl")):
+        if field in decoding.model_fields_set and codec != option:
+            merged.wrong((*place, option), f'belongs to the codec "{option}", not to "{codec}"')
 
 
 def _check_templates(merged: Merged, name: str, sink: Options) -> None:

@@ -34,7 +34,6 @@ class Config:
     timezone: str = "local"
     acknowledgements: bool | None = None
     healthchecks: bool = True
-    require_healthy: bool = False
     tests: tuple[UnitTest, ...] = ()
     warnings: tuple[str, ...] = ()
     """What is odd but runs: components that nobody takes events from."""

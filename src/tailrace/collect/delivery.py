@@ -165,7 +165,6 @@ class Deliverer:
                     metrics.error("transform_failed", number)
                 case _:
                     continue
-        components[self._source_id].buffered(self._journal.events, self._journal.size_bytes)
 
 
 def _pieces(segment: Segment) -> list[Piece]:

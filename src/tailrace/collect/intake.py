@@ -47,7 +47,6 @@ class JournalIntake:
         self._metrics.received(
             sum(chunk.events for chunk in chunks), sum(len(chunk.payload) for chunk in chunks)
         )
-        self._metrics.buffered(self._journal.events, self._journal.size_bytes)
 
     async def reject(self, lines: Sequence[RejectedLine]) -> None:
         """Keep what cannot become an event, with its reason; returns once it is on disk."""

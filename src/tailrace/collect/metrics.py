@@ -3,6 +3,7 @@
 Counts grow by batch, never by event. Every name is here, so that the list of them is this file.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -45,10 +46,10 @@ class ComponentMetrics:
         """A request that is made once more."""
         self.metrics.retries.labels(**self._labels()).inc()
 
-    def buffered(self, events: int, size_bytes: int) -> None:
-        """What waits in this source's buffer now."""
-        self.metrics.buffer_events.labels(**self._labels()).set(events)
-        self.metrics.buffer_byte_size.labels(**self._labels()).set(size_bytes)
+    def watch_buffer(self, events: Callable[[], int], size_bytes: Callable[[], int]) -> None:
+        """What waits in this source's buffer is asked for whenever the metrics are."""
+        self.metrics.buffer_events.labels(**self._labels()).set_function(events)
+        self.metrics.buffer_byte_size.labels(**self._labels()).set_function(size_bytes)
 
     def set_aside(self, records: int) -> None:
         """Buffer records that could not be read."""

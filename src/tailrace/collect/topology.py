@@ -93,10 +93,15 @@ class Topology:
 
     async def run(self) -> None:
         """Deliver until every source is finished and all is delivered; raises what goes wrong."""
-        async with asyncio.TaskGroup() as group:
-            for delivery in self._deliveries:
-                group.create_task(_await(delivery))
-            group.create_task(self._end_when_finished())
+        finished = asyncio.create_task(self._until_finished())
+        try:
+            done, _ = await asyncio.wait(
+                {finished, *self._deliveries}, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                await task
+        finally:
+            finished.cancel()
 
     async def stop(self, grace_secs: float) -> None:
         """Take no more, deliver what can be delivered in time, and close everything."""
@@ -116,12 +121,10 @@ class Topology:
         finally:
             await self._close()
 
-    async def _end_when_finished(self) -> None:
+    async def _until_finished(self) -> None:
         for line in self._lines:
             await line.source.finished.wait()
         await self._until_delivered()
-        for delivery in self._deliveries:
-            delivery.cancel()
 
     async def _until_delivered(self) -> None:
         for line in self._lines:
@@ -163,6 +166,7 @@ class Topology:
         metrics = self._components[one.source_id]
         rejected = RejectedStore(rejected_journal, self._settings.rejected_table, sinks)
         metrics.set_aside(journal.damaged_records)
+        metrics.watch_buffer(lambda: journal.events, lambda: journal.size_bytes)
         intake = JournalIntake(one.source_id, journal, rejected, ledger, metrics, self._clock)
         config = self._config.sources[one.source_id]
         context = SourceContext(
@@ -200,11 +204,6 @@ class Topology:
             delivery.cancel()
         await asyncio.gather(*self._deliveries, return_exceptions=True)
         await self._resources.aclose()
-
-
-async def _await(task: asyncio.Task[None]) -> None:
-    with suppress(asyncio.CancelledError):
-        await task
 
 
 def _component_metrics(config: Config, metrics: Metrics) -> dict[str, ComponentMetrics]:

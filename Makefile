@@ -32,6 +32,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format src tests bench
 	$(BIN)/ruff check --fix src tests bench
 	$(BIN)/djlint --reformat --quiet src/tailrace/web/templates
+	scripts/check-javascript --write
 
 docs: $(VENV)/.dev
 	TAILRACE_SCREENSHOT_DIR=docs/images $(BIN)/pytest -q tests/end_to_end -k screenshot

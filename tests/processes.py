@@ -33,6 +33,7 @@ class Process:
         self._reader.start()
         self.url = ""
         self.port = 0
+        self.data_dir = Path()
 
     def _read(self) -> None:
         assert self._popen.stderr is not None
@@ -119,6 +120,7 @@ def start_engine(
     )
     try:
         process.wait_for(lambda: _address(process), "address in the log")
+        process.data_dir = data_dir
         process.url = _address(process)
         process.port = int(process.url.rsplit(":", 1)[1])
         process.wait_for(lambda: answers(f"{process.url}/ping"), "answer to /ping")

@@ -14,9 +14,28 @@ from typing import Any
 
 from tailrace.engine.exceptions import ClickHouseError
 from tailrace.engine.sql import quote
-from tailrace.errors import TailraceError
+from tailrace.errors import TailraceError, UsageError
 
-_OWN_SETTINGS = b"implicit_select = 0"
+_CONFIGURATION = """\
+<!-- Written by `tailrace engine` at each start. Why: docs/decisions/003-engine-durability.md -->
+<clickhouse>
+    <merge_tree>
+        <fsync_after_insert>1</fsync_after_insert>
+        <fsync_part_directory>1</fsync_part_directory>
+    </merge_tree>
+    <mark_cache_size>268435456</mark_cache_size>
+    <primary_index_cache_size>134217728</primary_index_cache_size>
+    <index_mark_cache_size>134217728</index_mark_cache_size>
+    <text_index_tokens_cache_size>67108864</text_index_tokens_cache_size>
+    <text_index_header_cache_size>67108864</text_index_header_cache_size>
+    <text_index_postings_cache_size>134217728</text_index_postings_cache_size>
+    <vector_similarity_index_cache_size>67108864</vector_similarity_index_cache_size>
+    <parquet_metadata_cache_size>33554432</parquet_metadata_cache_size>
+</clickhouse>
+"""
+"""ClickHouse's defaults let its caches grow to 5 GB each; ours shares one person's machine."""
+
+_OWN_SETTINGS = b"implicit_select = 0, storage_file_read_method = 'pread'"
 
 
 class Handle:
@@ -79,13 +98,16 @@ class Database:
     """The embedded ClickHouse of `data_dir`."""
 
     def __init__(self, data_dir: Path) -> None:
+        _check_name(data_dir.resolve())
         self.folder = data_dir / "clickhouse"
         self.spool_folder = data_dir / "clickhouse-tmp"
         self._lock = _own(data_dir)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.spool_folder.mkdir(parents=True, exist_ok=True)
+        self.spool_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for leftover in self.spool_folder.iterdir():
             leftover.unlink()
+        self._configuration = data_dir / "clickhouse.xml"
+        self._configuration.write_text(_CONFIGURATION)
         self._module = import_module("chdb._chdb")
         try:
             self._keeper = self._connect()
@@ -96,7 +118,10 @@ class Database:
             self.timezone = str(handle.query(b"SELECT timezone()", "TSVRaw").data()).strip()
 
     def _connect(self) -> Any:
-        return self._module.connect(f"{self.folder.resolve()}?log-level=none")
+        configuration = self._configuration.resolve()
+        return self._module.connect(
+            f"{self.folder.resolve()}?log-level=none&config-file={configuration}"
+        )
 
     def handle(self) -> "HandleContext":
         """A new handle, closed at the end of a `with`."""
@@ -131,6 +156,15 @@ class HandleContext:
         traceback: TracebackType | None,
     ) -> None:
         self._handle.close()
+
+
+def _check_name(folder: Path) -> None:
+    unusable = sorted(set(str(folder)) & set("?&%#"))
+    if unusable:  # the engine takes its folder and its options in one URL-like string
+        raise UsageError(
+            f"cannot keep a database in {str(folder)!r}: its path holds {' '.join(unusable)}. "
+            "Name another folder with TAILRACE_DATA_DIR"
+        )
 
 
 def _own(data_dir: Path) -> int:

@@ -17,6 +17,7 @@ from tailrace.collect.buffer.segment import Segment
 from tailrace.collect.ledger import BatchRow, Count, Ledger
 from tailrace.collect.metrics import ComponentMetrics
 from tailrace.collect.pipeline import Processed, read_origin
+from tailrace.collect.positions import last_positions
 from tailrace.collect.rejected import RejectedStore
 from tailrace.collect.sink import Delivery, Piece, Sink, SinkBatch
 from tailrace.collect.worker import Job, Workers
@@ -92,7 +93,11 @@ class Deliverer:
                     own = _made_piece(pieces, processed, route.sink_id)
                 group.create_task(self._send(route, segment, own))
         await tools.ledger.finish_segment(
-            segment.token, self._source_id, segment.events, self._counts(segment, processed)
+            segment.token,
+            self._source_id,
+            segment.events,
+            self._counts(segment, processed),
+            last_positions(segment),
         )
         await self._journal.remove(segment)
         self._report(segment, processed)

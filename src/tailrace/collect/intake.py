@@ -39,7 +39,7 @@ class JournalIntake:
     async def append(self, frames: Sequence[Frames]) -> None:
         """Keep `frames`; returns once all of them are on disk."""
         chunks = [
-            Chunk(payload, count, self._metadata(part.origin, part.one_frame))
+            Chunk(payload, count, self._describe(part), part.one_frame)
             for part in frames
             for payload, count in self._cut(part)
         ]
@@ -65,9 +65,14 @@ class JournalIntake:
         """Whether an append would have to wait for room."""
         return self._journal.is_full()
 
+    def _describe(self, part: Frames) -> bytes:
+        if part.position or part.reject_reason:
+            return write_origin(part.origin, part.one_frame, part.position, part.reject_reason)
+        return self._metadata(part.origin, part.one_frame)
+
     def _cut(self, part: Frames) -> Iterator[tuple[bytes, int]]:
         payload, most = part.payload, self._journal.limits.segment_max_bytes
-        if len(payload) <= most or part.one_frame:
+        if len(payload) <= most or part.one_frame or part.position:
             yield payload, part.count
             return
         start = 0

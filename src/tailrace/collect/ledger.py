@@ -5,17 +5,19 @@
 - A row for each segment that is done with, and in the same transaction the sums by component, so
   that no segment is ever counted twice: received = sum of `received` + events still in the buffer.
 - Rows of segments that are done with are removed after a while; the sums stay.
+- Where each source stood behind what is delivered: see `tailrace.collect.positions`.
 """
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from tailrace.clock import Clock
+from tailrace.collect.source import Position
 
 FILE = "ledger.db"
 
@@ -48,6 +50,13 @@ CREATE TABLE IF NOT EXISTS sums (
     reason TEXT NOT NULL,
     value INTEGER NOT NULL,
     PRIMARY KEY (component_id, name, reason)
+);
+CREATE TABLE IF NOT EXISTS positions (
+    source_id TEXT NOT NULL,
+    key TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (source_id, key)
 );
 """
 
@@ -120,9 +129,14 @@ class Ledger:
         await self._in_thread(write)
 
     async def finish_segment(
-        self, token: str, source_id: str, events: int, counts: Iterable[Count]
+        self,
+        token: str,
+        source_id: str,
+        events: int,
+        counts: Iterable[Count],
+        positions: Sequence[Position] = (),
     ) -> None:
-        """All sinks have answered: add the sums, once."""
+        """All sinks have answered: add the sums, once, and note where the source stood."""
         added = list(counts)
 
         def write() -> None:
@@ -134,6 +148,7 @@ class Ledger:
                 if inserted:
                     _add(connection, added)
                     _add(connection, _sums_of_sinks(connection, token))
+                _put_positions(connection, source_id, positions)
 
         await self._in_thread(write)
 
@@ -155,6 +170,38 @@ class Ledger:
             return {(component, name, reason): value for component, name, reason, value in rows}
 
         return await self._in_thread(read)
+
+    async def positions(self, source_id: str) -> list[Position]:
+        """Where a source stood, as far as it is delivered."""
+
+        def read() -> list[Position]:
+            rows = self._connection.execute(
+                "SELECT key, sequence, value FROM positions WHERE source_id = ?", (source_id,)
+            ).fetchall()
+            return [Position(*row) for row in rows]
+
+        return await self._in_thread(read)
+
+    async def put_positions(self, source_id: str, positions: Sequence[Position]) -> None:
+        """Note where a source stands."""
+
+        def write() -> None:
+            with self._connection as connection:
+                _put_positions(connection, source_id, positions)
+
+        await self._in_thread(write)
+
+    async def forget_positions(self, source_id: str, keys: Sequence[str]) -> None:
+        """Remove positions."""
+
+        def write() -> None:
+            with self._connection as connection:
+                connection.executemany(
+                    "DELETE FROM positions WHERE source_id = ? AND key = ?",
+                    [(source_id, key) for key in keys],
+                )
+
+        await self._in_thread(write)
 
     async def close(self) -> None:
         """Close the file."""
@@ -204,4 +251,15 @@ def _add(connection: sqlite3.Connection, counts: list[Count]) -> None:
         "INSERT INTO sums VALUES (?, ?, ?, ?) "
         "ON CONFLICT DO UPDATE SET value = value + excluded.value",
         [(count.component_id, count.name, count.reason, count.value) for count in counts],
+    )
+
+
+def _put_positions(
+    connection: sqlite3.Connection, source_id: str, positions: Sequence[Position]
+) -> None:
+    connection.executemany(
+        "INSERT INTO positions VALUES (?, ?, ?, ?) "
+        "ON CONFLICT DO UPDATE SET sequence = excluded.sequence, value = excluded.value "
+        "WHERE excluded.sequence > sequence",
+        [(source_id, one.key, one.sequence, one.value) for one in positions],
     )

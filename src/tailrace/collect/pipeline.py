@@ -17,7 +17,7 @@ from tailrace.collect.buffer.format import Record
 from tailrace.collect.codec import DecodeError
 from tailrace.collect.codecs import CODECS
 from tailrace.collect.sink import Encoder, RejectedRow
-from tailrace.collect.source import Origin
+from tailrace.collect.source import Origin, Position
 from tailrace.collect.transform import (
     Event,
     Timestamp,
@@ -60,6 +60,7 @@ class Frame:
     data: bytes
     origin: Origin
     received_at_ms: int
+    reject_reason: str = ""
 
 
 def read_origin(metadata: bytes) -> tuple[Origin, bool]:
@@ -69,11 +70,31 @@ def read_origin(metadata: bytes) -> tuple[Origin, bool]:
     return Origin(document.get("peer", ""), fields), document.get("one_frame", False)
 
 
-def write_origin(origin: Origin, one_frame: bool) -> bytes:
+def read_position(metadata: bytes) -> Position | None:
+    """Where the source stood behind a record, for sources that say so."""
+    if b'"position"' not in metadata:
+        return None
+    found = orjson.loads(metadata).get("position")
+    return Position(*found) if found else None
+
+
+def _read_reject_reason(metadata: bytes) -> str:
+    if b'"reject_reason"' not in metadata:
+        return ""
+    return str(orjson.loads(metadata).get("reject_reason", ""))
+
+
+def write_origin(
+    origin: Origin, one_frame: bool, position: Position | None = None, reject_reason: str = ""
+) -> bytes:
     """A record's metadata."""
     document: dict[str, object] = {"peer": origin.peer, "fields": origin.fields}
     if one_frame:
         document["one_frame"] = True
+    if position:
+        document["position"] = (position.key, position.sequence, position.value)
+    if reject_reason:
+        document["reject_reason"] = reject_reason
     return orjson.dumps(document)
 
 
@@ -81,10 +102,11 @@ def frames(records: Iterator[Record]) -> Iterator[Frame]:
     """Every frame that is not empty."""
     for record in records:
         origin, one_frame = read_origin(record.metadata)
+        reason = _read_reject_reason(record.metadata)
         payload = bytes(record.payload)
         for data in [payload] if one_frame else payload.split(b"\n"):
             if data and data != b"\r":
-                yield Frame(data.removesuffix(b"\r"), origin, record.received_at_ms)
+                yield Frame(data.removesuffix(b"\r"), origin, record.received_at_ms, reason)
 
 
 class Pipeline:
@@ -153,6 +175,8 @@ class Pipeline:
         source_id = self._spec.source_id
         for frame in part:
             try:
+                if frame.reject_reason:
+                    raise DecodeError(frame.reject_reason)
                 decoded = self._decode(frame.data)
             except DecodeError as error:
                 processed.rejected.append(

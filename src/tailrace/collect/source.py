@@ -17,7 +17,7 @@ Contract of every source:
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -47,6 +47,22 @@ class RejectedLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """How far a source has come with one of the things that it reads.
+
+    It travels in the record of the frames that lead up to it, so that both are on disk or neither
+    is. (See `tailrace.collect.positions`.)
+    """
+
+    key: str
+    """Which of the things."""
+    sequence: int
+    """Of two positions with one key the one with the higher number counts."""
+    value: str
+    """What only the source itself understands."""
+
+
+@dataclass(frozen=True, slots=True)
 class Frames:
     """Complete frames: lines that each end in a newline, or one frame of any bytes."""
 
@@ -54,6 +70,10 @@ class Frames:
     count: int
     origin: Origin
     one_frame: bool = False
+    position: Position | None = None
+    """Where the source stands behind these frames, which are then never parted."""
+    reject_reason: str = ""
+    """With it, the frames are kept in their order, but go to the rejected table."""
 
 
 class Intake(Protocol):
@@ -69,6 +89,19 @@ class Intake(Protocol):
         """Whether an append would have to wait for room."""
 
 
+class Positions(Protocol):
+    """What is known of where a source stood; survives whatever ends the collector."""
+
+    found: Mapping[str, Position]
+    """At start, by key."""
+
+    async def put(self, positions: Sequence[Position]) -> None:
+        """Keep positions that no frames lead up to; returns once they are on disk."""
+
+    async def forget(self, keys: Sequence[str]) -> None:
+        """Keep nothing of what is not there any more."""
+
+
 @dataclass(frozen=True)
 class SourceContext:
     """What a source is given besides its options."""
@@ -80,6 +113,7 @@ class SourceContext:
     metrics: ComponentMetrics
     log: Logger
     clock: Clock
+    positions: Positions | None = None
 
 
 class Source(ABC):

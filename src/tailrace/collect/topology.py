@@ -24,6 +24,7 @@ from tailrace.collect.ledger import FILE as LEDGER_FILE
 from tailrace.collect.ledger import Ledger
 from tailrace.collect.metrics import ComponentMetrics, Metrics
 from tailrace.collect.plan import Plan, plan
+from tailrace.collect.positions import LedgerPositions
 from tailrace.collect.rejected import FOLDER as REJECTED_FOLDER
 from tailrace.collect.rejected import RejectedStore
 from tailrace.collect.sink import Sink, SinkContext
@@ -169,8 +170,15 @@ class Topology:
         metrics.watch_buffer(lambda: journal.events, lambda: journal.size_bytes)
         intake = JournalIntake(one.source_id, journal, rejected, ledger, metrics, self._clock)
         config = self._config.sources[one.source_id]
+        positions = await LedgerPositions.open(one.source_id, ledger, journal.waiting_segments)
         context = SourceContext(
-            one.source_id, intake, CODECS[one.spec.codec], metrics, self._log, self._clock
+            one.source_id,
+            intake,
+            CODECS[one.spec.codec],
+            metrics,
+            self._log,
+            self._clock,
+            positions,
         )
         tools = Tools(workers, rejected, ledger, self._clock, self._components)
         self._lines.append(

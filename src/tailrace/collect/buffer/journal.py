@@ -51,6 +51,8 @@ class Chunk:
     payload: bytes
     events: int
     metadata: bytes
+    is_apart: bool = False
+    """Whether it must have a record of its own."""
 
 
 class Journal:
@@ -107,6 +109,11 @@ class Journal:
     def events(self) -> int:
         """Events on disk."""
         return self._stored_events
+
+    @property
+    def waiting_segments(self) -> tuple[Segment, ...]:
+        """Finished segments that were not given out yet."""
+        return tuple(self._finished)
 
     def is_full(self) -> bool:
         """Whether an append would have to wait for room."""
@@ -326,7 +333,7 @@ def _as_entries(chunks: list[Chunk], now_ms: int) -> list[Entry]:
     """Neighbours from the same place share a record."""
     entries: list[Entry] = []
     for chunk in chunks:
-        if entries and entries[-1].metadata == chunk.metadata:
+        if entries and entries[-1].metadata == chunk.metadata and not chunk.is_apart:
             entries[-1].payloads.append(chunk.payload)
             entries[-1].events += chunk.events
         else:

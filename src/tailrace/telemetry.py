@@ -16,7 +16,8 @@ Logger = structlog.stdlib.BoundLogger
 def configure_logging(level: str) -> None:
     """Set up the process's own log lines; `level` is debug, info, warning or error."""
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer()
+        # Plain: a traceback with the values of variables is slow and may show secrets.
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if sys.stderr.isatty()
         else structlog.processors.JSONRenderer()
     )

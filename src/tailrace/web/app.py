@@ -55,6 +55,7 @@ def create_app(settings: Settings, store: Reader, clock: Clock | None = None) ->
         description="Search, page through and follow logs. Errors are problem JSON (RFC 9457).",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         openapi_url="/openapi.json",
         lifespan=lifespan,
     )

@@ -42,11 +42,18 @@ class CountRequests:
             return
         began = self.clock.monotonic()
 
+        def count(status: int) -> None:
+            route = getattr(scope.get("route"), "path", "(none)")
+            self.metrics.seconds.labels(route).observe(self.clock.monotonic() - began)
+            self.metrics.requests.labels(route, scope["method"], status).inc()
+
         async def counted_send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path", "(none)")
-                self.metrics.seconds.labels(route).observe(self.clock.monotonic() - began)
-                self.metrics.requests.labels(route, scope["method"], message["status"]).inc()
+                count(message["status"])
             await send(message)
 
-        await self.app(scope, receive, counted_send)
+        try:
+            await self.app(scope, receive, counted_send)
+        except Exception:
+            count(500)  # the answer is made further out
+            raise

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from tailrace.errors import QueryError, StoreError, StoreUnavailableError, TailraceError
 from tailrace.telemetry import get_logger
+from tailrace.web.security import HEADERS
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECS = 2
@@ -96,5 +97,7 @@ async def _on_validation_error(_request: Request, error: Exception) -> Response:
 async def _on_bug(request: Request, error: Exception) -> Response:
     _log.error("BUG: a request failed", path=request.url.path, exc_info=error)
     return problem(
-        500, "BUG: the request failed inside Tailrace; its own log lines have the details"
+        500,
+        "BUG: the request failed inside Tailrace; its own log lines have the details",
+        dict(HEADERS),  # this answer is made outside of the middleware that adds them
     )

@@ -98,8 +98,9 @@ async def tail_logs(shared: Shared, state: Searched) -> StreamingResponse:
     rows that came too fast to be sent; a search finds them.
     """
     now = shared.now()
-    query = state.filters().query(now)
     # A wrong search or a ClickHouse that is down is an answer, not a broken stream.
+    state.query(now)
+    query = state.filters().query(now)
     await shared.search.page(replace(query, limit=1), now)
     if not shared.hub.admits(query):
         raise HTTPException(429, "cannot follow so many different searches at once: close some")

@@ -1,0 +1,87 @@
+"""A real engine with tables and real pages over it, for tests; rows go straight into the intake."""
+
+import json
+import re
+import shutil
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tailrace.packs import find_packs
+from tailrace.settings import Settings
+from tailrace.store import Store
+from tailrace.store.migrations import set_up
+from tests.processes import Process, answers, start_engine
+
+
+@dataclass
+class WebSystem:
+    """What runs: `url` is that of the pages."""
+
+    engine: Process
+    web: Process
+    store: Store
+    url: str
+    environment: dict[str, str]
+
+    def insert(self, events: Iterable[Mapping[str, Any]]) -> None:
+        """Put events where the collector puts them, in one batch."""
+        body = b"".join(json.dumps(event).encode() + b"\n" for event in events)
+        self.store.insert("logs.intake", body, "JSONAsString", columns=["json"])
+
+    def get(self, path: str, **parameters: Any) -> httpx.Response:
+        """A GET of the pages or the API."""
+        return httpx.get(f"{self.url}{path}", params=parameters, timeout=30)
+
+    def clear(self) -> None:
+        """Take every row away."""
+        self.store.command("TRUNCATE TABLE logs.application_logs")
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start_web(environment: Mapping[str, str]) -> Process:
+    """`tailrace web` on a free port, once it answers."""
+    process = Process(["web", "--web-port", "0"], environment)
+    try:
+        process.wait_for(lambda: _address(process), "address in the log")
+        process.url = _address(process)
+        process.wait_for(lambda: answers(f"{process.url}/healthz"), "answer to /healthz")
+    except BaseException:
+        process.kill()
+        raise
+    return process
+
+
+@contextmanager
+def running(data_dir: Path) -> Iterator[WebSystem]:
+    """Engine, tables and pages; stopped at the end."""
+    environment = {
+        "TAILRACE_DATA_DIR": str(data_dir),
+        "TAILRACE_COLLECTOR_PORT": str(free_port()),
+    }
+    with start_engine(data_dir) as engine:
+        environment["TAILRACE_ENGINE_PORT"] = str(engine.port)
+        settings = Settings.read(engine_port=engine.port, data_dir=data_dir)
+        with Store.from_settings(settings) as store:
+            set_up(store, find_packs(settings, ["logs"]), settings)
+            with start_web(environment) as web:
+                yield WebSystem(engine, web, store, web.url, environment)
+    shutil.rmtree(data_dir, ignore_errors=True)
+
+
+def _address(process: Process) -> str:
+    if "pages are ready" not in process.log:
+        return ""
+    found = re.search(r"http://127\.0\.0\.1:\d+", process.log)
+    return found.group() if found else ""

@@ -69,9 +69,9 @@ class Engine:
             pass
 
 
-def engine_with_tables(data_dir: Path, port: int = 0) -> Engine:
+def engine_with_tables(data_dir: Path) -> Engine:
     """Start an engine and set up its tables."""
-    process = start_engine(data_dir, None, *(["--engine-port", str(port)] if port else []))
+    process = start_engine(data_dir)
     try:
         subprocess.run(
             [sys.executable, "-m", "tailrace", "setup", "--clickhouse", process.url],

@@ -1,0 +1,268 @@
+"""What every source and sink promises, held against all that are registered."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from pydantic import ValidationError
+
+from tailrace.clock import SystemClock
+from tailrace.collect.codecs import CODECS
+from tailrace.collect.component import Component, Options
+from tailrace.collect.metrics import Metrics
+from tailrace.collect.sink import Piece, Sink, SinkBatch
+from tailrace.collect.sinks import SINKS
+from tailrace.collect.sinks.clickhouse.config import ClickhouseConfig
+from tailrace.collect.sinks.clickhouse.sink import ClickhouseSink
+from tailrace.collect.source import Frames, RejectedLine, Source, SourceContext
+from tailrace.collect.sources import SOURCES
+from tailrace.collect.sources.http_server import HttpServerConfig, HttpServerSource
+from tailrace.collect.sources.socket import SocketConfig, SocketSource
+from tailrace.collect.sources.stdin import StdinConfig, StdinSource
+from tailrace.errors import PortTakenError
+from tailrace.telemetry import new_registry
+from tests.unit.collect.support import FakeClickhouse, quiet_log, sink_context, until
+
+COMPONENTS = {**SOURCES, **SINKS}
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_options_are_strict_and_each_is_explained(name: str) -> None:
+    component: Component[object] = COMPONENTS[name]
+    assert component.config.model_fields["type"].default == name
+    for model in _all_options(component.config):
+        assert model.model_config.get("extra") == "forbid"
+        assert model.model_config.get("frozen")
+        for option, information in model.model_fields.items():
+            is_plain = option in ("strategy", "username", "password", "user", "token", "type")
+            assert information.description or is_plain, f"{model.__name__}.{option}"
+
+
+def _all_options(model: type[Options]) -> set[type[Options]]:
+    found = {model}
+    for information in model.model_fields.values():
+        default = information.default
+        if isinstance(default, Options):
+            found |= _all_options(type(default))
+    return found
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_an_unknown_option_is_refused_by_name(name: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        COMPONENTS[name].config.model_validate({"type": name, "no_such_option": 1})
+    assert ("no_such_option",) in [error["loc"] for error in refused.value.errors()]
+
+
+@dataclass
+class GatedIntake:
+    """A buffer whose fsync happens when the test says so."""
+
+    is_open: asyncio.Event = field(default_factory=asyncio.Event)
+    kept: list[bytes] = field(default_factory=list)
+    taken: int = 0
+    rejected: list[RejectedLine] = field(default_factory=list)
+    full: bool = False
+
+    async def append(self, frames: Sequence[Frames]) -> None:
+        self.taken += sum(len(part.payload) for part in frames)
+        await self.is_open.wait()
+        for part in frames:
+            assert part.payload.endswith(b"\n")
+            assert part.payload.count(b"\n") == part.count
+            self.kept += part.payload.split(b"\n")[:-1]
+
+    async def reject(self, lines: Sequence[RejectedLine]) -> None:
+        self.rejected += lines
+
+    def is_full(self) -> bool:
+        return self.full
+
+
+@dataclass
+class Driver:
+    """A source, and how to send bytes to it; `send` comes back with what its peer is told."""
+
+    source: Source
+    intake: GatedIntake
+    metrics: Metrics
+    send: Callable[[bytes], Coroutine[None, None, bool]]
+    """True: acknowledged, or not acknowledged by this protocol at all."""
+    end: Callable[[], None] = lambda: None
+
+
+def _context(intake: GatedIntake, name: str) -> tuple[SourceContext, Metrics]:
+    metrics = Metrics(new_registry())
+    return (
+        SourceContext(
+            "in",
+            intake,
+            CODECS["json"],
+            metrics.component("in", "source", name),
+            quiet_log(),
+            SystemClock(),
+        ),
+        metrics,
+    )
+
+
+async def _tcp(intake: GatedIntake) -> Driver:
+    config = SocketConfig.model_validate(
+        {"mode": "tcp", "address": "127.0.0.1:0", "decoding": {"codec": "json"}}
+    )
+    context, metrics = _context(intake, "socket")
+    source = SocketSource(config, context)
+
+    async def send(data: bytes) -> bool:
+        _, writer = await asyncio.open_connection("127.0.0.1", source.port)
+        writer.write(data)
+        writer.close()
+        await writer.wait_closed()
+        return True
+
+    return Driver(source, intake, metrics, send)
+
+
+async def _http(intake: GatedIntake) -> Driver:
+    config = HttpServerConfig.model_validate(
+        {"address": "127.0.0.1:0", "decoding": {"codec": "json"}}
+    )
+    context, metrics = _context(intake, "http_server")
+    source = HttpServerSource(config, context)
+
+    async def send(data: bytes) -> bool:
+        reader, writer = await asyncio.open_connection("127.0.0.1", source.port)
+        writer.write(
+            b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
+            % (len(data), data)
+        )
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        return answer.startswith(b"HTTP/1.1 200")
+
+    return Driver(source, intake, metrics, send)
+
+
+async def _stdin(intake: GatedIntake) -> Driver:
+    reading, writing = os.pipe()
+    context, metrics = _context(intake, "stdin")
+    source = StdinSource(
+        StdinConfig.model_validate({"decoding": {"codec": "json"}}), context, reading
+    )
+
+    async def send(data: bytes) -> bool:
+        await asyncio.to_thread(os.write, writing, data)
+        return True
+
+    return Driver(source, intake, metrics, send, lambda: os.close(writing))
+
+
+DRIVERS = {"socket": _tcp, "http_server": _http, "stdin": _stdin}
+
+
+@pytest.fixture(params=sorted(DRIVERS))
+async def driver(request: pytest.FixtureRequest) -> AsyncIterator[Driver]:
+    driver = await DRIVERS[request.param](GatedIntake())
+    await driver.source.start()
+    yield driver
+    driver.intake.is_open.set()
+    await driver.source.stop(1)
+
+
+async def test_what_is_sent_is_handed_over_whole_and_in_order(driver: Driver) -> None:
+    driver.intake.is_open.set()
+    lines = [b'{"n":%d}' % number for number in range(1000)]
+    await driver.send(b"".join(line + b"\n" for line in lines))
+    await until(lambda: len(driver.intake.kept) == 1000)
+    assert driver.intake.kept == lines
+    driver.end()
+
+
+async def test_nothing_is_acknowledged_before_it_is_kept(driver: Driver) -> None:
+    sending = asyncio.create_task(driver.send(b'{"n":1}\n'))
+    await until(lambda: driver.intake.taken)
+    if isinstance(driver.source, HttpServerSource):
+        assert not sending.done()
+    assert driver.intake.kept == []
+    driver.intake.is_open.set()
+    assert await asyncio.wait_for(sending, 20)
+    await until(lambda: driver.intake.kept == [b'{"n":1}'])
+    driver.end()
+
+
+async def test_stopping_hands_over_what_has_come(driver: Driver) -> None:
+    driver.intake.is_open.set()
+    await driver.send(b'{"n":1}\n' * 100)
+    driver.end()
+    await driver.source.stop(5)
+    assert len(driver.intake.kept) == 100
+
+
+async def test_a_full_buffer_is_told_or_waited_for(driver: Driver) -> None:
+    driver.intake.full = True
+    sending = asyncio.create_task(driver.send(b'{"n":1}\n'))
+    if isinstance(driver.source, HttpServerSource):
+        assert not await asyncio.wait_for(sending, 20)
+    else:
+        await sending
+        await until(lambda: driver.intake.taken)
+        assert driver.intake.kept == []
+    driver.end()
+
+
+@pytest.mark.parametrize("name", ["http_server", "socket"])
+async def test_a_taken_port_is_said_at_the_start(name: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        context, _ = _context(GatedIntake(), name)
+        component = SOURCES[name]
+        options = {"address": address, **({"mode": "tcp"} if name == "socket" else {})}
+        source = component.build(component.config.model_validate(options), context)
+        with pytest.raises(PortTakenError, match=r"sources\.in\.address"):
+            await source.start()
+
+
+def _clickhouse(server: FakeClickhouse) -> Sink:
+    config = ClickhouseConfig.model_validate(
+        {"inputs": ["in"], "endpoint": "http://127.0.0.1:8123", "table": "t"}
+        | {"format": "json_as_string"}
+    )
+    return ClickhouseSink(config, sink_context(), server.transport)
+
+
+SINK_MAKERS = {"clickhouse": _clickhouse}
+"""Sinks whose destination knows tokens."""
+
+
+@pytest.mark.parametrize("name", SINK_MAKERS)
+async def test_a_batch_that_comes_twice_is_there_once(name: str) -> None:
+    server = FakeClickhouse()
+    sink = SINK_MAKERS[name](server)
+    batch = SinkBatch("token", "in", [Piece(b'{"a":1}\n{"b":2}\n', 2, 0)])
+    for _ in range(2):
+        delivery = await sink.deliver(batch)
+        assert (delivery.sent_rows, delivery.rejected) == (2, [])
+    await sink.close()
+    assert server.rows == [b'{"a":1}', b'{"b":2}']
+
+
+@pytest.mark.parametrize("name", SINK_MAKERS)
+async def test_a_delivery_may_be_cancelled_and_made_again(name: str) -> None:
+    server = FakeClickhouse()
+    sink = SINK_MAKERS[name](server)
+    batch = SinkBatch("token", "in", [Piece(b'{"a":1}\n', 1, 0)])
+    server.hangs = True
+    delivering = asyncio.create_task(sink.deliver(batch))
+    await until(lambda: server.requests)
+    delivering.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await delivering
+    server.hangs = False
+    assert (await sink.deliver(batch)).sent_rows == 1
+    await sink.close()

@@ -352,7 +352,8 @@ def test_a_reader_that_goes_away_ends_its_stream(http: httpx.Client, engine: Pro
     with httpx.Client() as own, own.stream(
         "POST", f"{engine.url}/?query_id=reader", content=b"SELECT number FROM numbers(1e12)"
     ) as answer:  # fmt: skip
-        assert next(answer.iter_raw()).startswith(b"0\n1\n")
+        pieces = answer.iter_raw()
+        assert next(pieces).startswith(b"0\n1\n")
         assert running(http, "reader") == 1
     eventually(lambda: running(http, "reader") == 0)
 

@@ -159,12 +159,34 @@ def test_an_event_that_is_too_deep_fails_alone() -> None:
 
 
 @pytest.mark.parametrize("typed", [True, False])
-def test_a_result_that_is_too_deep_fails_alone(typed: bool) -> None:
-    program = Program('.deep = set!({}, split!(.path, "."), 1)', typed=typed)
-    good, bad = program.run([{"path": "a"}, {"path": "a." * 20_000 + "a"}])
+@pytest.mark.parametrize(
+    "source",
+    [
+        '.deep = set!({}, split!(.path, "."), 1)',
+        '.deep = set!({}, split!(.path, "."), 1)\nif .path == "" { return null }',
+        ".deep = unflatten!(set!({}, [.path], 1))",
+        '.deep = 1\nfor_each(split!(.path, ".")) -> |_i, _v| { .deep = {"a": .deep} }',
+    ],
+    ids=["set", "return", "unflatten", "closure"],
+)
+def test_a_result_that_is_too_deep_fails_alone(source: str, typed: bool) -> None:
+    good, bad = Program(source, typed=typed).run([{"path": "a"}, {"path": "a." * 300 + "a"}])
     assert good["deep"] == {"a": 1}
     assert bad.message.startswith("cannot read the result: ")
-    assert "limit exceeded" in bad.message
+
+
+def test_a_very_deep_result_does_not_end_the_process() -> None:
+    program = Program('.deep = set!({}, split!(.path, "."), 1)')
+    [bad] = program.run([{"path": "a." * 20_000 + "a"}])
+    assert bad.message.startswith("cannot read the result: ")
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_deep_xml_fails_alone(typed: bool) -> None:
+    program = Program(".x = parse_xml!(.m)", typed=typed)
+    good, bad = program.run([{"m": "<a>1</a>"}, {"m": "<a>" * 900 + "</a>" * 900}])
+    assert good["x"] == {"a": 1}
+    assert bad.message.startswith("cannot read the result: ")
 
 
 @pytest.mark.parametrize(

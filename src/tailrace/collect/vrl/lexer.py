@@ -5,6 +5,7 @@ import re
 _TEXT = re.compile(r"""#[^\n]*|\b[rst]'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
 _CALL = re.compile(r"(?<![\w.@])([a-z_][a-z0-9_]*)!?\(")
 _RETURN = re.compile(r"(?<![\w.@])return\b")
+_DEEPENING = frozenset({"parse_ruby_hash", "parse_xml", "set", "unflatten"})
 
 
 def code_of(source: str) -> str:
@@ -26,3 +27,13 @@ def returns_early(source: str) -> bool:
 def uses_metadata(source: str) -> bool:
     """Whether the program reads or writes `%`; VRL has no other use for that sign."""
     return "%" in code_of(source)
+
+
+def may_deepen(source: str) -> bool:
+    """Whether the program may nest an event by more levels than the program's text has.
+
+    Some functions do, and so may a closure that runs many times.
+    """
+    if "->" in code_of(source):
+        return True
+    return any(name in _DEEPENING for name, _ in calls_of(source))

@@ -159,11 +159,12 @@ class Program:
         result = self._runner(restore, batch=False).call(given[1:-1])
         if isinstance(result, Failure):
             return result
-        if not isinstance(result, bytes):
-            return _with_timestamps(result)
         try:
-            return self._load(b"[" + result + b"]")[0]
-        except orjson.JSONDecodeError as error:
+            if isinstance(result, bytes):
+                return self._load(b"[" + result + b"]")[0]
+            orjson.dumps(result)
+            return _with_timestamps(result)
+        except (orjson.JSONDecodeError, orjson.JSONEncodeError) as error:
             return Failure(False, f"cannot read the result: {error}")
 
     def _load(self, text: bytes) -> list[Any]:

@@ -9,7 +9,7 @@ as `{"\\x02t": "…"}`.
 from dataclasses import dataclass
 from enum import Enum
 
-from tailrace.collect.vrl.lexer import calls_of
+from tailrace.collect.vrl.lexer import may_deepen
 
 MARK = "\x02t"
 """Key of an object that stands for a timestamp on the way out."""
@@ -72,15 +72,15 @@ def wrap(source: str, *, restore: Restore, typed: bool, batch: bool) -> Wrapped:
 def _result(source: str, typed: bool) -> str:
     """The event as it is after the program; with `typed`, in an array and timestamps marked.
 
-    To mark an event takes the square of its depth: an event 3,000 deep took 12 s. Only `set` and
-    `unflatten` can make a deep one of a flat one, so where they are called `parse_json` looks
-    first; it refuses what is deeper than 128.
+    Where the program may have made a deep event of a flat one, `parse_json` looks first: it refuses
+    what is deeper than 128. Neither Python's recursion nor JSON's encoder could take such an event,
+    and to mark one takes the square of its depth (12 s for 3,000 levels).
     """
+    look = "parse_json!(encode_json([.]))\n" if may_deepen(source) else ""
     if not typed:
-        return "."
-    risky = any(name in {"set", "unflatten"} for name, _ in calls_of(source))
-    return ("parse_json!(encode_json([.]))\n" if risky else "") + (
-        "map_values([.], recursive: true) -> |tailrace_value| "
+        return f"{look}."
+    return (
+        f"{look}map_values([.], recursive: true) -> |tailrace_value| "
         f'{{ if is_timestamp(tailrace_value) {{ {{"{MARK}": tailrace_value}} }} '
         "else { tailrace_value } }"
     )

@@ -7,7 +7,7 @@ does not know is refused by name: none is ever ignored. (Transforms: `tailrace.c
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -40,6 +40,9 @@ class SourceConfig(Options):
 
 class SinkConfig(Options):
     """Base of the configurations of sinks."""
+
+    templates: ClassVar[frozenset[str]] = frozenset()
+    """Options that each event fills in; in all others `{{` is refused."""
 
     type: str
     """Vector's name for the kind of sink."""

@@ -4,10 +4,16 @@ A row is in this journal, fsynced, before the batch that it comes from counts as
 record of the journal is inserted under the token of the batch that it comes from, so a batch that
 is worked on twice, because of a crash, leaves its bad rows in the table once. What a source rejects
 at its door has no batch: it goes under the journal segment's own token.
+
+Where none of the sinks is a ClickHouse, rejected rows are appended to `_rejected/<source>.jsonl` in
+the buffer's folder, fsynced, each at least once, and nobody but a person takes them from there.
 """
 
+import asyncio
+import os
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import orjson
 
@@ -46,7 +52,8 @@ class RejectedStore:
         self._journal = journal
         self._table = table
         self._sinks = sinks
-        self._default_sink = next(iter(sinks))
+        keepers = [name for name, sink in sinks.items() if sink.keeps_rejected]
+        self._default_sink = keepers[0] if keepers else ""
 
     async def keep(
         self, rows: Sequence[RejectedRow], sink_id: str | None = None, token: str = ""
@@ -62,8 +69,13 @@ class RejectedStore:
         while True:
             segment = await self._journal.next_segment()
             for sink_id, token, lines in _inserts(segment):
-                sink = self._sinks.get(sink_id) or self._sinks[self._default_sink]
-                await sink.deliver_rejected(self._table, token, lines)
+                sink = self._sinks.get(sink_id)
+                if sink is None or not sink.keeps_rejected:
+                    sink = self._sinks.get(self._default_sink)
+                if sink:
+                    await sink.deliver_rejected(self._table, token, lines)
+                else:
+                    await asyncio.to_thread(_append, self._journal.folder, lines)
             await self._journal.remove(segment)
 
     def is_empty(self) -> bool:
@@ -73,6 +85,13 @@ class RejectedStore:
     async def flush(self) -> None:
         """Let what is kept be inserted without waiting for more."""
         await self._journal.flush()
+
+
+def _append(folder: Path, lines: Bytes) -> None:
+    with folder.with_name(f"{folder.name}.jsonl").open("ab") as file:
+        file.write(lines)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _inserts(segment: Segment) -> Iterator[tuple[str, str, Bytes]]:

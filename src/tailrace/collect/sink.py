@@ -15,7 +15,8 @@ Contract of every sink:
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 from tailrace.clock import Clock
 from tailrace.collect.metrics import ComponentMetrics
@@ -82,7 +83,7 @@ class Encoder(ABC):
 
     @abstractmethod
     def encode(self, events: list[dict[str, Any]]) -> bytes:
-        """One line for each event, each with its newline."""
+        """One line for each event, each with its newline; or what the sink itself takes apart."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,8 @@ class SinkContext:
     log: Logger
     clock: Clock
     settings: Settings
+    own_folder: Path = Path("tailrace-data/buffer/_sinks")
+    """Where a sink may keep what it has to know after a crash."""
 
 
 class Sink(ABC):
@@ -104,6 +107,8 @@ class Sink(ABC):
     batch_timeout_secs: float
     concurrency: int
     """Batches of one source that it takes at once."""
+    keeps_rejected: ClassVar[bool] = False
+    """Whether there is a table for rejected rows where it sends to."""
 
     @property
     @abstractmethod
@@ -126,9 +131,9 @@ class Sink(ABC):
     async def deliver(self, batch: SinkBatch) -> Delivery:
         """Bring a batch to its destination."""
 
-    @abstractmethod
     async def deliver_rejected(self, table: str, token: str, lines: Bytes) -> None:
         """Insert into the rejected table; `lines` are what `tailrace.collect.rejected` writes."""
+        raise RuntimeError(f"BUG: a {type(self).__name__} has no table {table} for {token}")
 
     @abstractmethod
     async def close(self) -> None:

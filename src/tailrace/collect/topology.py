@@ -95,12 +95,14 @@ class Topology:
     async def run(self) -> None:
         """Deliver until every source is finished and all is delivered; raises what goes wrong."""
         finished = asyncio.create_task(self._until_finished())
+        running = {finished, *self._deliveries}
+        for line in self._lines:
+            running |= {line.journal.task, line.rejected_journal.task, *line.source.tasks}
         try:
-            done, _ = await asyncio.wait(
-                {finished, *self._deliveries}, return_when=asyncio.FIRST_COMPLETED
-            )
-            for task in done:
-                await task
+            while not finished.done():
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    await task
         finally:
             finished.cancel()
 
@@ -144,7 +146,12 @@ class Topology:
         self._resources.push_async_callback(workers.close)
         for sink_id, sink_config in self._config.sinks.items():
             context = SinkContext(
-                sink_id, self._components[sink_id], self._log, self._clock, self._settings
+                sink_id,
+                self._components[sink_id],
+                self._log,
+                self._clock,
+                self._settings,
+                own_folder=self._folder / "_sinks",
             )
             sink = SINKS[sink_config.type].build(sink_config, context)
             self._sinks[sink_id] = sink

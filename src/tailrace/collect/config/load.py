@@ -10,7 +10,7 @@ from textwrap import indent
 from typing import Any, TypeVar
 
 from tailrace.collect.codecs import CODECS
-from tailrace.collect.component import Options
+from tailrace.collect.component import Options, SinkConfig
 from tailrace.collect.condition import condition_problem
 from tailrace.collect.config.globals import API_WARNING, Globals
 from tailrace.collect.config.merge import SECTIONS, Merged
@@ -158,11 +158,11 @@ def _check_codec(merged: Merged, name: str, source: Options) -> None:
             merged.wrong((*place, option), f'belongs to the codec "{option}", not to "{codec}"')
 
 
-def _check_templates(merged: Merged, name: str, sink: Options) -> None:
+def _check_templates(merged: Merged, name: str, sink: SinkConfig) -> None:
     """Refuse templates; first those that Vector refuses, too, because anybody could steer them."""
     for option in type(sink).model_fields:
         value = getattr(sink, option)
-        if not isinstance(value, str) or "{{" not in value:
+        if option in sink.templates or not isinstance(value, str) or "{{" not in value:
             continue
         message = f"Tailrace does not fill in templates: {value!r}; give a fixed name"
         if value.lstrip().startswith("{{"):

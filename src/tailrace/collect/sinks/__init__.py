@@ -2,6 +2,16 @@
 
 from tailrace.collect.component import Component
 from tailrace.collect.sink import Sink
+from tailrace.collect.sinks.blackhole import BLACKHOLE
 from tailrace.collect.sinks.clickhouse import CLICKHOUSE
+from tailrace.collect.sinks.console import CONSOLE
+from tailrace.collect.sinks.file import FILE
+from tailrace.collect.sinks.http import HTTP
 
-SINKS: dict[str, Component[Sink]] = {"clickhouse": CLICKHOUSE}
+SINKS: dict[str, Component[Sink]] = {
+    "blackhole": BLACKHOLE,
+    "clickhouse": CLICKHOUSE,
+    "console": CONSOLE,
+    "file": FILE,
+    "http": HTTP,
+}

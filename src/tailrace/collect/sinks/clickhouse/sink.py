@@ -51,6 +51,8 @@ class _Row:
 class ClickhouseSink(Sink):
     """See the module."""
 
+    keeps_rejected = True
+
     def __init__(
         self,
         config: ClickhouseConfig,

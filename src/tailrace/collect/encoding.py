@@ -1,0 +1,238 @@
+"""How events become bytes: Vector's options `encoding` and `framing`, and what obeys them.
+
+Runs in worker processes. An event is never changed in place: other sinks may get it, too. What a
+sink of its own kind needs besides (paths, requests) is in its package.
+"""
+
+import csv
+import io
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Self
+
+import orjson
+from pydantic import Field, field_validator, model_validator
+from typing_extensions import override
+
+from tailrace.collect.component import Options
+from tailrace.collect.fields import get_field, put_field, split_path, without_field
+from tailrace.collect.sink import Encoder
+from tailrace.collect.transform import Event, Timestamp
+
+TimestampFormat = Literal["rfc3339", "unix", "unix_ms", "unix_us", "unix_ns", "unix_float"]
+
+
+class JsonEncoding(Options):
+    """How the codec `json` writes."""
+
+    pretty: bool = False
+    """Several lines an event, with indentation."""
+
+
+class CsvEncoding(Options):
+    """How the codec `csv` writes."""
+
+    fields: tuple[str, ...] = Field(min_length=1)
+    """Paths of the fields, one a column; a field that an event has not is empty."""
+
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    """What parts the columns."""
+
+
+class Encoding(Options):
+    """How an event becomes bytes."""
+
+    codec: Literal["json", "text", "raw_message", "logfmt", "csv"]
+    """`json`: the event as an object. `text`, `raw_message`: its `.message`. `logfmt`: names and
+    values. `csv`: the columns of `csv.fields`."""
+
+    json_options: JsonEncoding = Field(default=JsonEncoding(), alias="json")
+    """Options of the codec `json`."""
+
+    csv: CsvEncoding | None = None
+    """Options of the codec `csv`."""
+
+    only_fields: tuple[str, ...] | None = None
+    """Send these fields and no other; `a.b` is a field inside of a field."""
+
+    except_fields: tuple[str, ...] = ()
+    """Send all fields but these."""
+
+    timestamp_format: TimestampFormat = "rfc3339"
+    """How timestamps are written."""
+
+    @field_validator("only_fields", "except_fields")
+    @classmethod
+    def _are_paths(cls, paths: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for path in paths or ():
+            split_path(path)
+        return paths
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> Self:
+        if (self.codec == "csv") != (self.csv is not None):
+            raise ValueError('the codec "csv" needs the option "csv", and no other codec has it')
+        given = "json_options" in self.model_fields_set
+        if given and self.codec != "json":
+            raise ValueError(f'the codec "{self.codec}" has no option "json"')
+        return self
+
+
+class CharacterDelimited(Options):
+    """Options of the framing `character_delimited`."""
+
+    delimiter: str
+    """The character, of one byte."""
+
+    @field_validator("delimiter")
+    @classmethod
+    def _is_one_byte(cls, delimiter: str) -> str:
+        if len(delimiter.encode()) != 1:
+            raise ValueError("the delimiter must be one character of one byte")
+        return delimiter
+
+
+class SinkFraming(Options):
+    """What stands between the events in a stream of bytes."""
+
+    method: Literal["newline_delimited", "bytes", "character_delimited", "length_delimited"]
+    """`bytes`: nothing. `length_delimited`: four bytes of length, big-endian, before each."""
+
+    character_delimited: CharacterDelimited | None = None
+    """Options of the framing `character_delimited`."""
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> Self:
+        if (self.method == "character_delimited") != (self.character_delimited is not None):
+            raise ValueError(
+                'the framing "character_delimited" needs the option "character_delimited", '
+                "and no other framing has it"
+            )
+        return self
+
+    @property
+    def delimiter(self) -> bytes | None:
+        """What is between two events; None where lengths say it."""
+        if self.character_delimited:
+            return self.character_delimited.delimiter.encode()
+        return {"newline_delimited": b"\n", "bytes": b"", "length_delimited": None}[self.method]
+
+
+NEWLINE_DELIMITED = SinkFraming(method="newline_delimited")
+
+
+def frame(payloads: Iterable[bytes], framing: SinkFraming) -> bytes:
+    """Events one after the other, as a stream has them: each with what ends or begins it."""
+    delimiter = framing.delimiter
+    if delimiter is None:
+        return b"".join([struct.pack(">I", len(each)) + each for each in payloads])
+    return b"".join([each + delimiter for each in payloads])
+
+
+@dataclass(frozen=True)
+class EventEncoder:
+    """Events as the options say, one payload each, without framing."""
+
+    encoding: Encoding
+
+    def payloads(self, events: Sequence[Event]) -> list[bytes]:
+        """The events' bytes, in their order."""
+        encoding = self.encoding
+        if encoding.only_fields is not None or encoding.except_fields:
+            events = [self._shape(event) for event in events]
+        convert = TIMESTAMP_FORMATS.get(encoding.timestamp_format)
+        if convert:
+            events = [_with_timestamps(event, convert) for event in events]
+        return self._codec(events)
+
+    def _shape(self, event: Event) -> Event:
+        only = self.encoding.only_fields
+        shaped: Event = event if only is None else {}
+        for path in only or ():
+            put_field(shaped, split_path(path), get_field(event, split_path(path)))
+        for path in self.encoding.except_fields:
+            shaped = without_field(shaped, split_path(path))
+        return shaped
+
+    def _codec(self, events: Sequence[Event]) -> list[bytes]:
+        match self.encoding.codec:
+            case "json":
+                option = orjson.OPT_INDENT_2 if self.encoding.json_options.pretty else None
+                return [orjson.dumps(event, option=option) for event in events]
+            case "text" | "raw_message":
+                return [as_text(event.get("message", "")).encode() for event in events]
+            case "logfmt":
+                return [_logfmt(event).encode() for event in events]
+            case "csv":
+                return [self._csv(event) for event in events]
+
+    def _csv(self, event: Event) -> bytes:
+        options = self.encoding.csv
+        if options is None:
+            raise RuntimeError("BUG: csv without its options")
+        line = io.StringIO()
+        values = [get_field(event, split_path(path)) for path in options.fields]
+        writer = csv.writer(line, delimiter=options.delimiter, lineterminator="")
+        writer.writerow("" if value is None else as_text(value) for value in values)
+        return line.getvalue().encode()
+
+
+@dataclass(frozen=True)
+class StreamEncoder(Encoder):
+    """Events as a stream of bytes, framed."""
+
+    encoding: Encoding
+    framing: SinkFraming = NEWLINE_DELIMITED
+
+    @override
+    def encode(self, events: list[Event]) -> bytes:
+        return frame(EventEncoder(self.encoding).payloads(events), self.framing)
+
+
+def as_text(value: Any) -> str:
+    """Text as it is, everything else as JSON."""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _logfmt(event: Event) -> str:
+    return " ".join(f"{_word(name)}={_word(value)}" for name, value in _flat("", event))
+
+
+def _flat(prefix: str, value: Event) -> Iterable[tuple[str, str]]:
+    for name, item in value.items():
+        if isinstance(item, dict) and item:
+            yield from _flat(f"{prefix}{name}.", item)
+        else:
+            yield f"{prefix}{name}", "" if item is None else as_text(item)
+
+
+def _word(text: str) -> str:
+    if text and not any(character in ' "=\\' or character < " " for character in text):
+        return text
+    return orjson.dumps(text).decode() if text else '""'
+
+
+def _with_timestamps(event: Event, convert: Callable[[str], Any]) -> Event:
+    return {
+        name: convert(value) if isinstance(value, Timestamp) else value
+        for name, value in event.items()
+    }
+
+
+def nanoseconds(text: str) -> int:
+    """Nanoseconds since 1970 of a `Timestamp`."""
+    moment = datetime.fromisoformat(text[:19] + "+00:00")
+    fraction = text[20:].rstrip("Z").ljust(9, "0")[:9] if text[19:20] == "." else "0"
+    return int(moment.timestamp()) * 1_000_000_000 + int(fraction)
+
+
+TIMESTAMP_FORMATS: dict[str, Callable[[str], Any]] = {
+    "unix": lambda text: nanoseconds(text) // 1_000_000_000,
+    "unix_ms": lambda text: nanoseconds(text) // 1_000_000,
+    "unix_us": lambda text: nanoseconds(text) // 1_000,
+    "unix_ns": nanoseconds,
+    "unix_float": lambda text: nanoseconds(text) / 1e9,
+}
+"""What makes another format of a timestamp's text; `rfc3339` is that text."""

@@ -1,8 +1,8 @@
 """Routes requests, and takes each query from its request to its answer.
 
 A query runs in a worker thread and is asked for one piece of its answer at a time, so a slow
-client slows its own query and nothing else. A client that goes away has its query ended, unless
-the query writes: what was received in full is finished.
+client slows its own query and nothing else. A client that goes away has its query ended, unless the query
+writes: what was received in full is finished, as a ClickHouse server does.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ from tailrace.engine.metrics import Metrics
 from tailrace.engine.processes import Processes
 from tailrace.engine.request import Request
 from tailrace.engine.sessions import Session, Sessions
+from tailrace.engine.sql import first_word
 from tailrace.telemetry import get_logger, new_registry
 
 _THREADS = 128
@@ -34,6 +35,8 @@ _LINGER_SECS = 5.0
 _KILL_AGAIN_SECS = 0.1
 _WAITING_BYTES = 16 * 1024 * 1024
 _PIECE_BYTES = 1024 * 1024
+
+_READERS = {"SELECT", "WITH", "FROM", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS", "CHECK"}
 
 T = TypeVar("T")
 
@@ -74,6 +77,9 @@ class App:
             await answer.fail(error)
         except ClientGoneError:
             self._metrics.cancelled.inc()
+            raise
+        except Exception as error:
+            await answer.fail(ClickHouseError(1001, "STD_EXCEPTION", f"BUG: {error!r}"))
             raise
         finally:
             await exchange.discard_rest(_LINGER_SECS)
@@ -174,7 +180,8 @@ class App:
         self._metrics.queries.labels("insert" if body.insert else "query").inc()
         pieces = execution.run(body)
         try:
-            patient = Patience(self, exchange, None if body.insert else query_id)
+            reads = body.insert is None and first_word(body.text) in _READERS
+            patient = Patience(self, exchange, query_id if reads else None)
             await self._send(pieces, execution, answer, patient, request)
         finally:
             await self._in_thread(pieces.close)  # type: ignore[attr-defined]

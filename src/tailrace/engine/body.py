@@ -5,6 +5,7 @@ memory. The files lie in the data folder and are gone when the request ends.
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -38,17 +39,23 @@ class SpoolFile:
         try:
             self._file.write(data)
         except OSError as error:
-            raise ClickHouseError(
-                243, "NOT_ENOUGH_SPACE", f"cannot keep the body in {self.path.parent}: {error}"
-            ) from error
+            raise self._full(error) from error
 
     def seal(self) -> None:
         """All is written: let others read it."""
-        self._file.flush()
+        try:
+            self._file.flush()
+        except OSError as error:
+            raise self._full(error) from error
+
+    def _full(self, error: OSError) -> ClickHouseError:
+        message = f"cannot keep the body in {self.path.parent}: {error.strerror}"
+        return ClickHouseError(243, "NOT_ENOUGH_SPACE", message)
 
     def remove(self) -> None:
         """Delete the file."""
-        self._file.close()
+        with suppress(OSError):  # a full disk fails the flush once more
+            self._file.close()
         self.path.unlink(missing_ok=True)
 
 

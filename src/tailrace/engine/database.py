@@ -35,7 +35,10 @@ _CONFIGURATION = """\
 """
 """ClickHouse's defaults let its caches grow to 5 GB each; ours shares one person's machine."""
 
-_OWN_SETTINGS = b"implicit_select = 0, storage_file_read_method = 'pread'"
+OWN_SETTINGS = {
+    "implicit_select": "0",  # chDB takes `1 + 1` for a query, a server does not
+    "storage_file_read_method": "pread",  # mmap would make a body's file count as our memory
+}
 
 
 class Handle:
@@ -129,10 +132,7 @@ class Database:
 
     def open_handle(self) -> Handle:
         """A new handle that the caller closes."""
-        connection = self._connect()
-        handle = Handle(connection)
-        handle.query(b"SET " + _OWN_SETTINGS, "Null")
-        return handle
+        return Handle(self._connect())
 
     def close(self) -> None:
         """Close the database and give the folder up."""

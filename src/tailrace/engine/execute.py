@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from tailrace.engine.body import QueryBody, SpoolFile
-from tailrace.engine.database import Database, Handle
+from tailrace.engine.database import OWN_SETTINGS, Database, Handle
 from tailrace.engine.exceptions import ClickHouseError
 from tailrace.engine.formats import SENT_BLOCK_BY_BLOCK
 from tailrace.engine.native import NativeFraming, block_rows
@@ -21,6 +21,7 @@ from tailrace.engine.sessions import Session
 from tailrace.engine.sql import (
     QUERY_ID_SETTING,
     Statement,
+    first_word,
     into_file,
     quote,
     quote_name,
@@ -35,6 +36,7 @@ _PIECE_BYTES = 1024 * 1024
 _SELECTS = {"SELECT", "WITH", "FROM"}
 _CANNOT_STREAM = "Streaming query is not supported"
 _BIG_BODY_BYTES = 64 * 1024 * 1024
+_COMPRESSION = 8  # a guess at how much longer a compressed body is inside
 _BIG_BODY_SETTINGS = {  # with ClickHouse's own an insert takes 700 MB of memory, with these 370
     "min_insert_block_size_rows": "262144",
     "min_insert_block_size_bytes": "33554432",
@@ -57,7 +59,7 @@ class Execution:
     session: Session | None
     tables: dict[str, SpoolFile] = field(default_factory=dict)
     summary: Summary = field(default_factory=Summary)
-    output_format: str = ""
+    output_format: str = "TabSeparated"
     on_progress: Callable[[], None] = _nothing
     _handle: Handle | None = None
     _undo: list[bytes] = field(default_factory=list)
@@ -67,7 +69,8 @@ class Execution:
         try:
             self._handle = handle = self._take_handle()
             if body.insert is not None and body.data is not None:
-                self._prepare(handle, body.text, big=body.data.size > _BIG_BODY_BYTES)
+                size = body.data.size * (1 if body.compression == "none" else _COMPRESSION)
+                self._prepare(handle, body.text, big=size > _BIG_BODY_BYTES)
                 self.summary.see_result(
                     handle.query(_insert_from_file(body), "Null", self.request.params)
                 )
@@ -103,8 +106,8 @@ class Execution:
                 358, "INTO_OUTFILE_NOT_ALLOWED", "INTO OUTFILE and FROM INFILE are not allowed"
             )
         self._check(handle, text, statement)
-        if self._keeps_handle:
-            self._remember(handle)
+        if self.session is not None and handle is self.session.handle:
+            self._remember(handle, self.session)
         if database := self.request.options.get("database"):
             handle.query(b"USE " + quote_name(database), "Null")
         for name, file in self.tables.items():
@@ -114,7 +117,7 @@ class Execution:
             settings = _BIG_BODY_SETTINGS | settings
         if self.request.method in ("GET", "HEAD") and not self._keeps_handle:
             settings.setdefault("readonly", "2")
-        handle.set({**settings, QUERY_ID_SETTING: self.query_id})
+        handle.set({**OWN_SETTINGS, **settings, QUERY_ID_SETTING: self.query_id})
         handle.on_progress(self._see_progress)
 
     def _check(self, handle: Handle, text: bytes, statement: Statement | None) -> None:
@@ -131,11 +134,10 @@ class Execution:
                 "implies readonly. You should use method POST for modifying queries.",
             )
 
-    def _remember(self, handle: Handle) -> None:
+    def _remember(self, handle: Handle, session: Session) -> None:
         """Note what the session had, so that the request's own settings end with it."""
         if "database" in self.request.options:
-            current = handle.query(b"SELECT currentDatabase()", "TSVRaw").bytes()
-            self._undo.append(b"USE " + quote_name(current.rstrip(b"\n").decode()))
+            self._undo.append(b"USE " + quote_name(session.database))
         names = [name for name in self.request.settings if name.isidentifier()]
         if not names:
             return
@@ -188,6 +190,8 @@ class Execution:
             text = without_format(text, statement)
             statement = Statement(statement.verb)
         self.output_format = wanted or statement.output_format or self.request.default_format
+        if not self.output_format.isidentifier():
+            raise ClickHouseError(73, "UNKNOWN_FORMAT", f"Unknown format {self.output_format}.")
         if statement.verb not in _SELECTS:
             yield from self._whole(handle, text)
         elif self.output_format in SENT_BLOCK_BY_BLOCK:
@@ -198,6 +202,9 @@ class Execution:
     def _whole(self, handle: Handle, text: bytes) -> Iterator[bytes]:
         result = handle.query(text, self.output_format, self.request.params)
         self.summary.see_result(result)
+        if self.session is not None and first_word(text) == "USE" and self._keeps_handle:
+            current = handle.query(b"SELECT currentDatabase()", "TSVRaw")
+            self.session.database = current.bytes().rstrip(b"\n").decode()
         if not result.size():
             return
         data: bytes = result.bytes()

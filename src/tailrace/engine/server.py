@@ -5,6 +5,7 @@ rest and closes the database.
 """
 
 import asyncio
+import errno
 import signal
 import socket
 
@@ -15,12 +16,13 @@ from tailrace.engine.app import App
 from tailrace.engine.auth import Guard
 from tailrace.engine.connection import Connection
 from tailrace.engine.database import Database
-from tailrace.errors import PortTakenError
+from tailrace.errors import PortTakenError, UsageError
 from tailrace.settings import Settings
 from tailrace.telemetry import get_logger
 
 DRAIN_SECS = 3.5
 KILL_SECS = 1.0
+SESSION_SWEEP_SECS = 10.0
 
 
 def run(settings: Settings) -> None:
@@ -53,11 +55,19 @@ async def _serve(app: App, listener: socket.socket) -> None:
         folder=str(app.database.folder),
         version=app.database.version,
     )
+    expiry = loop.create_task(_expire_sessions(app))
     await told_to_stop.wait()
+    expiry.cancel()
     server.close()
     log.info("engine stops", running=len(app.processes))
     await _drain(app, connections)
     app.close()
+
+
+async def _expire_sessions(app: App) -> None:
+    while True:
+        await asyncio.sleep(SESSION_SWEEP_SECS)
+        await asyncio.to_thread(app.sessions.expire)
 
 
 async def _drain(app: App, connections: set[Connection]) -> None:
@@ -88,5 +98,10 @@ def listen(host: str, port: int) -> socket.socket:
         listener.listen(1024)
     except OSError as error:
         listener.close()
-        raise PortTakenError(host, port, "TAILRACE_ENGINE_PORT") from error
+        if error.errno == errno.EADDRINUSE:
+            raise PortTakenError(host, port, "TAILRACE_ENGINE_PORT") from error
+        raise UsageError(
+            f"cannot listen on {host}:{port}: {error.strerror}. Choose another address with "
+            "TAILRACE_ENGINE_HOST and TAILRACE_ENGINE_PORT"
+        ) from error
     return listener

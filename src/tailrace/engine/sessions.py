@@ -19,6 +19,9 @@ class Session:
     name: str
     handle: Handle
     timeout_secs: int
+    database: str = "default"
+    """The one that the session's own USE chose."""
+
     in_use: bool = True
     expires: float = 0.0
 

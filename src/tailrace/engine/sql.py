@@ -96,6 +96,11 @@ def is_insert(sql: bytes) -> bool:
     return first is not None and first.word == b"INSERT"
 
 
+def first_word(sql: bytes) -> str:
+    """The statement's first word in upper case, past comments and opening brackets."""
+    return _verb(tokens(sql))
+
+
 def read_insert(sql: bytes, *, complete: bool) -> Insert | None:
     """The INSERT at the start of `sql`, or None when its rows do not come with the request.
 
@@ -269,10 +274,14 @@ def split_list(text: bytes) -> list[bytes]:
 
 def quote(text: str | bytes) -> bytes:
     """`text` as a string literal."""
-    raw = text.encode() if isinstance(text, str) else text
+    raw = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
     return b"'" + raw.replace(b"\\", b"\\\\").replace(b"'", b"\\'") + b"'"
 
 
 def quote_name(name: str) -> bytes:
     """`name` as an identifier."""
-    return b"`" + name.encode().replace(b"\\", b"\\\\").replace(b"`", b"\\`") + b"`"
+    return (
+        b"`"
+        + name.encode("utf-8", "surrogateescape").replace(b"\\", b"\\\\").replace(b"`", b"\\`")
+        + b"`"
+    )

@@ -28,15 +28,6 @@ class Healthchecks(Options):
     enabled: bool = True
     require_healthy: bool | None = None
 
-    @field_validator("require_healthy")
-    @classmethod
-    def _not_required(cls, required: bool | None) -> bool | None:
-        if required:
-            raise ValueError(
-                "Tailrace starts without its sinks and keeps events until they answer; leave this out"
-            )
-        return required
-
 
 class GlobalAcknowledgements(Options):
     """Vector's default for sinks."""

@@ -25,6 +25,9 @@ from tailrace.collect.vrl import check
 REFUSED_SECTIONS = frozenset({"enrichment_tables", "secret"})
 """Sections that Vector has and Tailrace has no part for."""
 
+INTERNAL_CODECS = frozenset({"events"})
+"""Codecs that sources use for what they make themselves; no file may name them."""
+
 Kind = TypeVar("Kind", bound=Options)
 
 
@@ -68,6 +71,7 @@ def load_with(
         timezone=options.timezone,
         acknowledgements=options.acknowledgements.enabled,
         healthchecks=options.healthchecks.enabled,
+        require_healthy=bool(options.healthchecks.require_healthy),
         tests=tests,
         warnings=(*_global_warnings(merged, options), *wiring.warnings),
     )
@@ -147,8 +151,9 @@ def _check_codec(merged: Merged, name: str, source: Options) -> None:
         return
     place = ("sources", name, "decoding")
     codec = decoding.codec
-    if codec not in CODECS:
-        message = f'Tailrace has no codec "{codec}"{did_you_mean(codec, CODECS)}'
+    known = set(CODECS) - INTERNAL_CODECS
+    if codec not in known:
+        message = f'Tailrace has no codec "{codec}"{did_you_mean(codec, known)}'
         merged.wrong((*place, "codec"), message)
     if not decoding.json_options.lossy:
         message = "cannot be false: bytes that are not UTF-8 always become U+FFFD"

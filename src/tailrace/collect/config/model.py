@@ -34,6 +34,9 @@ class Config:
     timezone: str = "local"
     acknowledgements: bool | None = None
     healthchecks: bool = True
+    """Whether sinks are asked for their health at start."""
+    require_healthy: bool = False
+    """Whether the collector starts only when all of them are well."""
     tests: tuple[UnitTest, ...] = ()
     warnings: tuple[str, ...] = ()
     """What is odd but runs: components that nobody takes events from."""

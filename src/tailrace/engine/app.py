@@ -1,7 +1,7 @@
 """Routes requests, and takes each query from its request to its answer.
 
-A query runs in a worker thread and is asked for one piece of its answer at a time, so a slow
-client slows its own query and nothing else. A client that goes away has its query ended, unless the query
+A query runs in a worker thread and is asked for one piece of its answer at a time, so a slow client
+slows its own query and nothing else. A client that goes away has its query ended, unless the query
 writes: what was received in full is finished, as a ClickHouse server does.
 """
 

@@ -78,6 +78,8 @@ def _refuse_foreign_pages(request: Request) -> None:
     names = {_name_of("//" + own)} if own else set()
     if origin := request.headers.get("origin"):
         names.add(_name_of(origin))
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        names.add("another site")
     for name in names - _LOOPBACK:
         raise ClickHouseError(
             497,

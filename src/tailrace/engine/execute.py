@@ -34,6 +34,7 @@ from tailrace.engine.summary import Summary
 
 _PIECE_BYTES = 1024 * 1024
 _SELECTS = {"SELECT", "WITH", "FROM"}
+_CONVERSATION = {"SET", "USE"}
 _CANNOT_STREAM = "Streaming query is not supported"
 _BIG_BODY_BYTES = 64 * 1024 * 1024
 _COMPRESSION = 8  # a guess at how much longer a compressed body is inside
@@ -126,7 +127,8 @@ class Execution:
             raise ClickHouseError(
                 62, "SYNTAX_ERROR", "Syntax error (Multi-statements are not allowed)"
             )
-        if self.request.method in ("GET", "HEAD") and kind.startswith("MUTATING"):
+        harmless = kind in ("READ_ONLY", "UNKNOWN") or first_word(text) in _CONVERSATION
+        if self.request.method in ("GET", "HEAD") and not (harmless and statement):
             raise ClickHouseError(
                 164,
                 "READONLY",

@@ -175,8 +175,9 @@ def test_a_setting_is_a_parameter(http: httpx.Client) -> None:
 def test_get_does_not_modify(http: httpx.Client) -> None:
     for query in ("CREATE TABLE u (a UInt8) ENGINE = Memory", "INSERT INTO u VALUES (1)"):
         assert code(http.get("/", params={"query": query})) == 164
-    session = {"session_id": "get", "query": "CREATE DATABASE elsewhere"}
-    assert code(http.get("/", params=session)) == 164
+    for query in ("CREATE DATABASE elsewhere", "SYSTEM STOP MERGES", "KILL QUERY WHERE 1"):
+        assert code(http.get("/", params={"session_id": "get", "query": query})) == 164
+    assert http.get("/", params={"session_id": "get", "query": "SELECT 1"}).text == "1\n"
 
 
 def test_readonly_keeps_a_query_from_files_and_tables(http: httpx.Client, table: None) -> None:
@@ -196,6 +197,27 @@ def test_parameters_cannot_leave_their_place(http: httpx.Client) -> None:
     evil = "1' UNION ALL SELECT * FROM system.one --"
     assert ask(http, "SELECT {x:String} FORMAT TSVRaw", param_x=evil) == evil + "\n"
     assert code(send(http, "SELECT {x:UInt8}", param_x=evil)) == 457
+
+
+@pytest.mark.parametrize("option", ["default_format", "format", "output_format"])
+def test_a_format_is_a_name_and_nothing_more(http: httpx.Client, option: str) -> None:
+    for value in ("JSON; SELECT 2", "JSON SETTINGS max_threads = 1", "CSV\n", "../CSV"):
+        answer = http.post("/", params={option: value}, content=b"SELECT 1")
+        assert code(answer) == 73
+
+
+def test_a_session_remembers_its_database(http: httpx.Client, engine: Process) -> None:
+    with httpx.Client(base_url=engine.url, params={"session_id": "where"}) as own:
+        own.post("/", content=b"USE system")
+        other = own.post("/", params={"database": "scratch"}, content=b"SELECT currentDatabase()")
+        assert other.text == "scratch\n"
+        assert own.post("/", content=b"SELECT currentDatabase()").text == "system\n"
+    assert ask(http, "SELECT currentDatabase()") == "scratch\n"
+
+
+def test_invalid_utf_8_is_data_like_any_other(http: httpx.Client, engine: Process) -> None:
+    assert ask(http, None, b"SELECT hex('\xff\x00\xfe')") == "FF00FE\n"
+    assert httpx.post(f"{engine.url}/?query=SELECT+hex(%27%FF%27)").text == "FF\n"
 
 
 def test_database_format_and_user_may_come_as_headers(http: httpx.Client) -> None:

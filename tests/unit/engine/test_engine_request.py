@@ -116,6 +116,8 @@ def test_other_addresses_want_a_password(host: str) -> None:
         ({"host": "evil.example"}, False),
         ({"host": "localhost", "origin": "https://evil.example"}, False),
         ({"host": "localhost", "origin": "null"}, False),
+        ({"host": "localhost", "sec-fetch-site": "cross-site"}, False),
+        ({"host": "localhost", "sec-fetch-site": "none"}, True),
     ],
 )
 def test_without_a_password_only_this_machines_names_are_trusted(

@@ -9,10 +9,11 @@ harmless: the same bytes go under the same token.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tailrace.clock import Clock
 from tailrace.collect.buffer.journal import Journal
+from tailrace.collect.buffer.recovery import set_damage_aside
 from tailrace.collect.buffer.segment import Segment
 from tailrace.collect.ledger import BatchRow, Count, Ledger
 from tailrace.collect.metrics import ComponentMetrics
@@ -21,6 +22,9 @@ from tailrace.collect.positions import last_positions
 from tailrace.collect.rejected import RejectedStore
 from tailrace.collect.sink import Delivery, Piece, Sink, SinkBatch
 from tailrace.collect.worker import Job, Workers
+
+BELIEVED_MS = 60_000
+"""For so long what this process has written is believed to be on the disk as it was."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,14 @@ class Deliverer:
     async def deliver(self, segment: Segment) -> None:
         """Bring one segment to every sink that does not have it yet."""
         tools = self._tools
+        segment = await self._look_again(segment)
         has_it = await tools.ledger.has_taken(segment.token)
         routes = [route for route in self._routes if route.sink_id not in has_it]
         through_worker = [route for route in self._routes if not await self._takes_lines(route)]
         processed = await self._process(segment, through_worker)
         await tools.rejected.keep(processed.rejected, token=segment.token)
-        pieces = _pieces(segment)
+        # In a thread: a segment that has waited for hours is not in memory any more.
+        pieces = await asyncio.to_thread(_pieces, segment)
         async with asyncio.TaskGroup() as group:
             for route in routes:
                 own = pieces
@@ -101,6 +107,16 @@ class Deliverer:
         )
         await self._journal.remove(segment)
         self._report(segment, processed)
+
+    async def _look_again(self, segment: Segment) -> Segment:
+        """What has been on the disk for long is read with its checksums, as after a start."""
+        age_ms = self._tools.clock.now_ms() - segment.first_received_at_ms
+        if segment.verify or age_ms < BELIEVED_MS:
+            return segment
+        damaged = await asyncio.to_thread(set_damage_aside, segment.path)
+        if damaged:
+            self._tools.components[self._source_id].set_aside(1)
+        return replace(segment, verify=True)
 
     async def _takes_lines(self, route: Route) -> bool:
         return route.is_direct and await route.sink.takes_lines(self._added_fields)

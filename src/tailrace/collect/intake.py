@@ -72,7 +72,17 @@ class JournalIntake:
 
     def _cut(self, part: Frames) -> Iterator[tuple[bytes, int]]:
         payload, most = part.payload, self._journal.limits.segment_max_bytes
-        if len(payload) <= most or part.one_frame or part.position:
+        most_events = self._journal.limits.segment_max_events
+        if part.one_frame or part.position:
+            yield payload, part.count
+            return
+        if most_events and part.count > most_events:
+            lines = payload.split(b"\n")[:-1]
+            for first in range(0, len(lines), most_events):
+                some = lines[first : first + most_events]
+                yield b"\n".join([*some, b""]), len(some)
+            return
+        if len(payload) <= most:
             yield payload, part.count
             return
         start = 0

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from tailrace.clock import Clock
 from tailrace.collect.source import Position
+from tailrace.telemetry import get_logger
 
 FILE = "ledger.db"
 
@@ -60,6 +61,9 @@ CREATE TABLE IF NOT EXISTS positions (
 );
 """
 
+RETRY_SECS = 1.0
+_MAY_PASS = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
 T = TypeVar("T")
 
 
@@ -94,6 +98,7 @@ class Ledger:
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._clock = clock
+        self._log = get_logger("collector")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._path = path
         self._database: sqlite3.Connection | None = None
@@ -232,7 +237,16 @@ class Ledger:
             )
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+        """The function's result; while the disk is full or the file is locked, it is tried again."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                return await loop.run_in_executor(self._thread, function)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode not in _MAY_PASS:
+                    raise
+                self._log.warning("cannot write the ledger; trying again", error=str(error))
+            await asyncio.sleep(RETRY_SECS)
 
 
 def _sums_of_sinks(connection: sqlite3.Connection, token: str) -> list[Count]:

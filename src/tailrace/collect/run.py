@@ -6,6 +6,7 @@ when all its sources are finished and everything is delivered (`cat file | tailr
 
 import asyncio
 import logging
+import resource
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +32,7 @@ FINISHING_SOURCES = frozenset({"stdin"})
 def run(paths: Sequence[Path], settings: Settings, *, interpolate: bool = False) -> None:
     """Collect as the files say, until it ends."""
     config = load(paths, interpolate=interpolate)
+    _allow_many_connections()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(collect(config, settings))
 
@@ -48,11 +50,14 @@ async def collect(config: Config, settings: Settings) -> None:
     serves = any(source.type not in FINISHING_SOURCES for source in config.sources.values())
     if serves:
         await health.start(settings.collector_host, settings.collector_port)
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
     try:
         await topology.start()
         log.info("collector is ready", port=health.port)
         try:
-            await _until_told(topology)
+            await _until_told(topology, told)
         finally:
             await topology.stop(GRACE_SECS)
     finally:
@@ -61,11 +66,13 @@ async def collect(config: Config, settings: Settings) -> None:
     log.info("collector has ended")
 
 
-async def _until_told(topology: Topology) -> None:
-    loop = asyncio.get_running_loop()
-    told = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
+def _allow_many_connections() -> None:
+    """Use as many file descriptors as the system lets us: the usual soft limit is 1024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+async def _until_told(topology: Topology, told: asyncio.Event) -> None:
     running = asyncio.create_task(topology.run())
     waiting = asyncio.create_task(told.wait())
     await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)

@@ -115,6 +115,10 @@ class Sink(ABC):
     def is_well(self) -> bool:
         """Whether the last delivery worked, or none was needed yet."""
 
+    async def check(self) -> str | None:
+        """What is wrong with the destination now; None where nothing is."""
+        return None
+
     @abstractmethod
     async def takes_lines(self, added_fields: frozenset[str]) -> bool:
         """Whether the bytes of JSON lines will do, exactly as they came.

@@ -13,6 +13,8 @@ Contract of every source:
 - `stop` stops accepting, hands over every complete frame that has arrived, and returns when all of
   them are on disk or its grace time is over. It may be called at any moment after `start`, once.
 - `finished` is set when nothing will ever come any more (the end of standard input).
+- Work that goes on in the background is a task in `tasks`: when one fails, the collector ends with
+  its error, rather than go on deaf.
 """
 
 import asyncio
@@ -121,6 +123,7 @@ class Source(ABC):
 
     def __init__(self) -> None:
         self.finished = asyncio.Event()
+        self.tasks: list[asyncio.Task[None]] = []
 
     @abstractmethod
     async def start(self) -> None:

@@ -69,6 +69,7 @@ class Topology:
         self._lines: list[Line] = []
         self._sinks: dict[str, Sink] = {}
         self._deliveries: list[asyncio.Task[None]] = []
+        self._checks: list[asyncio.Task[None]] = []
         self._resources = AsyncExitStack()
         self._is_listening = False
 
@@ -85,6 +86,8 @@ class Topology:
         """Open the buffers and listen."""
         try:
             await self._open()
+            if self._config.healthchecks:
+                self._checks = [asyncio.create_task(self._check(name)) for name in self._sinks]
             for line in self._lines:
                 await line.source.start()
         except BaseException:
@@ -123,6 +126,12 @@ class Topology:
                 self._log.info("events stay in the buffer for the next start", events=waiting)
         finally:
             await self._close()
+
+    async def _check(self, sink_id: str) -> None:
+        """Ask a destination whether it is well, and say so where it is not; events wait then."""
+        problem = await self._sinks[sink_id].check()
+        if problem:
+            self._log.warning("the sink is not well yet", sink=sink_id, problem=problem)
 
     async def _until_finished(self) -> None:
         for line in self._lines:
@@ -215,9 +224,10 @@ class Topology:
         )
 
     async def _close(self) -> None:
-        for delivery in self._deliveries:
-            delivery.cancel()
-        await asyncio.gather(*self._deliveries, return_exceptions=True)
+        tasks = [*self._deliveries, *self._checks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._resources.aclose()
 
 

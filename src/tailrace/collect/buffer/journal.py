@@ -101,6 +101,13 @@ class Journal:
         return journal
 
     @property
+    def task(self) -> asyncio.Task[None]:
+        """The work in the background; it ends with `close`, or with an error that nobody expects."""
+        if self._task is None:
+            raise RuntimeError("BUG: the journal is not open")
+        return self._task
+
+    @property
     def size_bytes(self) -> int:
         """Bytes on disk or on their way there."""
         return self._stored_bytes + self._waiting_bytes
@@ -262,11 +269,13 @@ class Journal:
 
     def _take_group(self) -> list[tuple[Chunk, asyncio.Future[None]]]:
         """As much of what waits as fits into the open segment; a first one always does."""
-        room = self.limits.segment_max_bytes - (self._writer.synced_bytes if self._writer else 0)
+        size_bytes = self._writer.synced_bytes if self._writer else 0
+        events = self._writer.events if self._writer else 0
         count = 0
         for chunk, _ in self._waiting:
-            room -= len(chunk.payload)
-            if room < 0 and count:
+            size_bytes += len(chunk.payload)
+            events += chunk.events
+            if count and not self._is_within_limits(size_bytes, events):
                 break
             count += 1
         group, self._waiting = self._waiting[:count], self._waiting[count:]
@@ -276,7 +285,13 @@ class Journal:
         """Whether `chunk` may join the open segment."""
         if self._writer is None:
             return True
-        return self._writer.synced_bytes + len(chunk.payload) <= self.limits.segment_max_bytes
+        return self._is_within_limits(
+            self._writer.synced_bytes + len(chunk.payload), self._writer.events + chunk.events
+        )
+
+    def _is_within_limits(self, size_bytes: int, events: int) -> bool:
+        most = self.limits.segment_max_events
+        return size_bytes <= self.limits.segment_max_bytes and (most is None or events <= most)
 
     def _commit(self, entries: list[Entry]) -> int:
         writer = self._writer

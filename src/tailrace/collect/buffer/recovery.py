@@ -53,6 +53,12 @@ def recover(folder: Path, disk: Disk) -> Recovered:
     return Recovered(tuple(segments), last_sequence + 1, tuple(damaged), torn_bytes)
 
 
+def set_damage_aside(path: Path) -> Path | None:
+    """Copy what cannot be read of a finished segment; the copy's path, or None where all is well."""
+    damage = [found for found in scan_file(path) if isinstance(found, Damage)]
+    return _copy_aside(path, damage) if damage else None
+
+
 def _repair(path: Path, disk: Disk) -> tuple[Path | None, int]:
     """Cut a torn tail and copy damage aside; the copy's path and how many bytes were cut."""
     size = path.stat().st_size

@@ -136,6 +136,7 @@ class SocketSource(Source):
         self.port = listener.getsockname()[1]
         loop = asyncio.get_running_loop()
         self._pump = loop.create_task(self._pump_for_ever())
+        self.tasks.append(self._pump)
         self._server = await loop.create_server(lambda: Connection(self), sock=listener)
         self.context.log.info("listening", source=self.context.component_id, port=self.port)
 
@@ -156,6 +157,12 @@ class SocketSource(Source):
             self._pump.cancel()
             with suppress(asyncio.CancelledError):
                 await self._pump
+        if not self._all_taken.is_set():
+            # The buffer is full, or the disk: what TCP brought last has no place.
+            self.context.log.error(
+                "cannot keep what came last: the buffer is full",
+                source=self.context.component_id,
+            )
 
     def take(self, lines: Lines, origin: Origin) -> None:
         """Complete lines of a connection."""

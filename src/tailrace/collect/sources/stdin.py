@@ -68,6 +68,7 @@ class StdinSource(Source):
     @override
     async def start(self) -> None:
         self._task = asyncio.create_task(self._read_to_the_end())
+        self.tasks.append(self._task)
 
     @override
     async def stop(self, grace_secs: float) -> None:

@@ -78,6 +78,16 @@ class ClickhouseClient:
         """Whether the last answer was a good one, or there was none yet."""
         self._said = ("", 0.0)
 
+    async def check(self) -> str | None:
+        """What is wrong with ClickHouse now; None where it answers as it should."""
+        try:
+            response = await self._send({"query": "SELECT 1"}, None)
+        except (httpx.TransportError, TimeoutError) as error:
+            return f"cannot reach {self._config.endpoint}: {str(error) or type(error).__name__}"
+        if response.is_success:
+            return None
+        return f"cannot use {self._config.endpoint}: {response.text.strip()[:500]}"
+
     async def describe(self, table: str) -> Table:
         """The table's columns; waits until ClickHouse knows it."""
         query = f"DESCRIBE TABLE {table} FORMAT JSONEachRow"

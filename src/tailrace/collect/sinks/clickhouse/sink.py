@@ -76,6 +76,10 @@ class ClickhouseSink(Sink):
         return self._client.is_well
 
     @override
+    async def check(self) -> str | None:
+        return await self._client.check() if self.config.healthcheck.enabled else None
+
+    @override
     async def takes_lines(self, added_fields: frozenset[str]) -> bool:
         table = await self._describe()
         encoding = self.config.encoding

@@ -65,12 +65,16 @@ WITH
         indexOf(names, 'lvl'), indexOf(names, 'Level'), indexOf(names, 'SeverityText'),
         indexOf(names, '@l'))) AS at_log_level,
     if(indexOf(names, 'message') > 0, indexOf(names, 'message'), firstNonDefault(
-        indexOf(names, 'msg'), indexOf(names, 'log'), indexOf(names, 'body'), indexOf(names, 'text'), indexOf(names, '_msg'), indexOf(names, '@m'), indexOf(names, 'Message'),
-        indexOf(names, 'MESSAGE'), indexOf(names, 'short_message'), indexOf(names, 'event'))) AS at_message,
+        indexOf(names, 'msg'), indexOf(names, 'log'), indexOf(names, 'body'),
+        indexOf(names, 'text'), indexOf(names, '_msg'), indexOf(names, '@m'),
+        indexOf(names, 'Message'), indexOf(names, 'MESSAGE'), indexOf(names, 'short_message'),
+        indexOf(names, 'event'))) AS at_message,
     if(indexOf(names, 'source') > 0, indexOf(names, 'source'), firstNonDefault(
-        indexOf(names, 'service'), indexOf(names, 'logger'), indexOf(names, 'app'), indexOf(names, 'service.name'), indexOf(names, 'service_name'), indexOf(names, 'logger_name'),
-        indexOf(names, 'log.logger'), indexOf(names, 'application'), indexOf(names, 'module'),
-        indexOf(names, 'component'), indexOf(names, 'ServiceName'))) AS at_source,
+        indexOf(names, 'service'), indexOf(names, 'logger'), indexOf(names, 'app'),
+        indexOf(names, 'service.name'), indexOf(names, 'service_name'),
+        indexOf(names, 'logger_name'), indexOf(names, 'log.logger'),
+        indexOf(names, 'application'), indexOf(names, 'module'), indexOf(names, 'component'),
+        indexOf(names, 'ServiceName'))) AS at_source,
     if(indexOf(names, 'host') > 0, indexOf(names, 'host'), firstNonDefault(
         indexOf(names, 'hostname'), indexOf(names, 'host.name'), indexOf(names, 'Host'),
         indexOf(names, 'HOSTNAME'), indexOf(names, 'nodename'))) AS at_host,
@@ -81,10 +85,12 @@ WITH
         indexOf(names, 'spanId'), indexOf(names, 'spanid'), indexOf(names, 'span.id'),
         indexOf(names, 'SpanId'), indexOf(names, 'otelSpanID'))) AS at_span_id,
 
-    if(indexOf(names, 'timestamp') > 0, indexOf(names, 'timestamp'), indexOf(names, '@timestamp')) AS at_sure_time,
+    if(indexOf(names, 'timestamp') > 0, indexOf(names, 'timestamp'), indexOf(names, '@timestamp'))
+        AS at_sure_time,
     if(at_sure_time > 0, at_sure_time, firstNonDefault(
-        indexOf(names, 'time'), indexOf(names, 'ts'), indexOf(names, 'datetime'), indexOf(names, 'date'), indexOf(names, '_time'), indexOf(names, 'asctime'), indexOf(names, '@t'),
-        indexOf(names, 'Timestamp'), indexOf(names, 'Time'))) AS at_likely_time,
+        indexOf(names, 'time'), indexOf(names, 'ts'), indexOf(names, 'datetime'),
+        indexOf(names, 'date'), indexOf(names, '_time'), indexOf(names, 'asctime'),
+        indexOf(names, '@t'), indexOf(names, 'Timestamp'), indexOf(names, 'Time'))) AS at_likely_time,
     ifNull(texts[at_likely_time], '') AS time_text,
     -- 2024-01-31T23:59:60.123456789+05:30 and its like, which nearly all are. What the parser lets
     -- roll over into the next day (hour 25) is refused here.
@@ -115,6 +121,20 @@ WITH
     if(at_sure_time > 0 OR time_read IS NOT NULL, at_likely_time, 0) AS at_timestamp,
 
     upper(trimBoth(ifNull(texts[at_log_level], ''))) AS level_text,
+    [
+        ('', 'INFO'), ('TRACE', 'DEBUG'), ('VERBOSE', 'DEBUG'), ('VRB', 'DEBUG'), ('DBG', 'DEBUG'),
+        ('FINE', 'DEBUG'), ('FINER', 'DEBUG'), ('FINEST', 'DEBUG'), ('INF', 'INFO'),
+        ('INFORMATION', 'INFO'), ('INFORMATIONAL', 'INFO'), ('NOTICE', 'INFO'), ('WARN', 'WARNING'),
+        ('WRN', 'WARNING'), ('ERR', 'ERROR'), ('SEVERE', 'ERROR'), ('CRIT', 'CRITICAL'),
+        ('FATAL', 'CRITICAL'), ('FTL', 'CRITICAL'), ('ALERT', 'CRITICAL'), ('PANIC', 'CRITICAL'),
+        ('EMERG', 'CRITICAL'), ('EMERGENCY', 'CRITICAL'),
+        -- syslog's numbers
+        ('0', 'CRITICAL'), ('1', 'CRITICAL'), ('2', 'CRITICAL'), ('3', 'ERROR'), ('4', 'WARNING'),
+        ('5', 'INFO'), ('6', 'INFO'), ('7', 'DEBUG'),
+        -- those of bunyan and pino
+        ('10', 'DEBUG'), ('20', 'DEBUG'), ('30', 'INFO'), ('40', 'WARNING'), ('50', 'ERROR'),
+        ('60', 'CRITICAL')
+    ] AS level_names,
     ifNull(texts[at_host], '') AS own_host,
 
     -- bitAnd and bitOr in place of AND and OR: those leave their last terms for later, which takes
@@ -135,16 +155,7 @@ WITH
             'trace_id', 'span_id'), names)) AS is_attribute
 SELECT
     ifNull(time_read, toDateTime64(received_at, 9, 'UTC')) AS timestamp,
-    transform(level_text,
-        ['', 'WARN', 'ERR', 'FATAL', 'CRIT', 'EMERG', 'EMERGENCY', 'ALERT', 'PANIC', 'SEVERE', 'NOTICE',
-            'INFORMATION', 'INFORMATIONAL', 'TRACE', 'VERBOSE', 'FINE', 'FINER', 'FINEST', 'DBG', 'INF', 'WRN', 'FTL', 'VRB',
-            -- syslog's numbers, then those of bunyan and pino
-            '0', '1', '2', '3', '4', '5', '6', '7', '10', '20', '30', '40', '50', '60'],
-        ['INFO', 'WARNING', 'ERROR', 'CRITICAL', 'CRITICAL', 'CRITICAL', 'CRITICAL', 'CRITICAL', 'CRITICAL', 'ERROR', 'INFO',
-            'INFO', 'INFO', 'DEBUG', 'DEBUG', 'DEBUG', 'DEBUG', 'DEBUG', 'DEBUG', 'INFO', 'WARNING', 'CRITICAL', 'DEBUG',
-            'CRITICAL', 'CRITICAL', 'CRITICAL', 'ERROR', 'WARNING', 'INFO', 'INFO', 'DEBUG',
-            'DEBUG', 'DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'],
-        level_text) AS log_level,
+    transform(level_text, level_names.1, level_names.2, level_text) AS log_level,
     ifNull(texts[at_message], '') AS message,
     ifNull(texts[at_source], '') AS source,
     if(own_host != '', own_host, replaceRegexpOne(peer, '^\\[?(.*?)\\]?:[0-9]+$', '\\1')) AS host,

@@ -1,8 +1,8 @@
 """Vector configurations, the events they make of given events, and what is said of wrong ones.
 
-Each `*.yaml` beside this file is a case: `files` by name, and either the exact `problems`
-(`{dir}` stands for the folder, `…` for what follows it, which grows with Tailrace), or `events` put into sources and the events that must leave each
-output, be rejected, be discarded or be counted as errors.
+Each `*.yaml` beside this file is a case: `files` by name, and either the exact `problems` (`{dir}`
+stands for the folder, `…` for what follows it and grows with Tailrace), or `events` put into sources
+and the events that must leave each output, be rejected, be discarded or be counted as errors.
 """
 
 from collections import defaultdict

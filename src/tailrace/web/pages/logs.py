@@ -53,9 +53,13 @@ async def explorer(
     shared: Shared,
     state: Searched,
     opened: Annotated[str, Query(alias="open")] = "",
+    after: str = "",
     live: str = "",
 ) -> Response:
-    """The page; with a wrong search 400 and what is wrong with it, 503 while ClickHouse is down."""
+    """The page; with a wrong search 400 and what is wrong with it, 503 while ClickHouse is down.
+
+    `open` is the row to show whole, `after` one that the page begins behind.
+    """
     now = shared.now()
     around: Around | None = None
     page: Page | None = None
@@ -63,6 +67,8 @@ async def explorer(
     row: LogRow | None = None
     hint: str | None = None
     try:
+        if after and not state.cursor:
+            state = replace(state, cursor=_behind(after).encode())
         query = _query(state, opened, now)
         found, around = await asyncio.gather(
             shared.search.page(query, now), _around(shared, state, query, now)
@@ -100,6 +106,11 @@ def _query(state: SearchState, opened: str, now: datetime) -> LogQuery:
         key = (row_id.timestamp_ns, row_id.arrival)
         return replace(query, cursor=Cursor(str(Order()), "older", key, inclusive=True))
     return query
+
+
+def _behind(row: str) -> Cursor:
+    row_id = RowId.decode(row)
+    return Cursor(str(Order()), "older", (row_id.timestamp_ns, row_id.arrival))
 
 
 async def _opened(shared: Context, opened: str) -> LogRow | None:

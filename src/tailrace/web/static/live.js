@@ -1,6 +1,6 @@
 // New rows without a reload. One stream of server-sent events feeds the list; while somebody reads
 // (the page is scrolled, or a row is open) rows wait, and a button says how many.
-import { buildRow } from "./rows.js";
+import { buildRow, element } from "./rows.js";
 
 const MOST_ROWS = 500;
 const MOST_WAITING = 2000;
@@ -25,22 +25,37 @@ export function follow(main, body) {
     state.hidden = !text;
   }
 
-  // Rows of one instant keep their order of arrival; a late one goes where its time puts it.
+  // Without the Z, texts of times sort as times do, however many digits each has.
+  const sortable = (time) => time.slice(0, -1);
+
+  // Rows of one instant keep their order of arrival; a late one goes where its time puts it, which
+  // may be on an older page.
   function place(row) {
+    const last = [...body.querySelectorAll("tr.row")].at(-1);
+    const older = document.querySelector("a[rel=next]");
+    if (older && last && sortable(row.timestamp) < sortable(last.dataset.at)) return;
     let before = body.querySelector("tr.row");
-    while (before && before.dataset.at > row.timestamp) {
+    while (before && sortable(before.dataset.at) > sortable(row.timestamp)) {
       do before = before.nextElementSibling;
       while (before && !before.classList.contains("row"));
     }
     body.insertBefore(buildRow(row, marks), before);
   }
 
+  // What is taken away at the end is what the next older page begins with.
   function trim() {
     const rows = body.querySelectorAll("tr.row");
-    for (let at = MOST_ROWS; at < rows.length; at += 1) {
-      seen.delete(rows[at].id);
-      rows[at].remove();
+    if (rows.length <= MOST_ROWS) return;
+    for (let at = MOST_ROWS; at < rows.length; at += 1) rows[at].remove();
+    const url = new URL(location.href);
+    for (const name of ["cursor", "open", "live"]) url.searchParams.delete(name);
+    url.searchParams.set("after", rows[MOST_ROWS - 1].id);
+    let older = document.querySelector("a[rel=next]");
+    if (!older) {
+      older = element("a", { rel: "next" }, "Older →");
+      document.querySelector(".pages").append(older);
     }
+    older.href = url.pathname + url.search;
   }
 
   function show() {

@@ -101,6 +101,7 @@ class Answer:
             ("Content-Type", "text/plain; charset=UTF-8"),
             ("X-ClickHouse-Exception-Code", str(error.code)),
         ]
+        self._body_begun = True
         if not self._headers_open:
             self._exchange.open_headers(error.http_status, self._common)
         self._exchange.close_headers(own, len(body))

@@ -8,6 +8,7 @@ bounded in either case.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import orjson
 
@@ -244,7 +245,7 @@ class Execution:
         return [(row[0], row[1]) for row in rows]
 
     def _by_file(self, handle: Handle, text: bytes, statement: Statement) -> Iterator[bytes]:
-        path = self.database.spool_folder / f"{self.query_id_as_name}.answer"
+        path = self.database.spool_folder / uuid4().hex
         try:
             sql = into_file(text, statement, str(path), self.output_format)
             result = handle.query(sql, self.output_format, self.request.params)
@@ -254,11 +255,6 @@ class Execution:
                     yield piece
         finally:
             path.unlink(missing_ok=True)
-
-    @property
-    def query_id_as_name(self) -> str:
-        """The query id in the form of a file's name."""
-        return self.query_id.encode().hex()[:200]
 
 
 def _insert_from_file(body: QueryBody) -> bytes:

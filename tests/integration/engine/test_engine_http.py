@@ -428,6 +428,15 @@ def test_progress_comes_before_the_answer(http: httpx.Client) -> None:
     )
 
 
+def test_an_error_after_progress_has_its_code(http: httpx.Client) -> None:
+    answer = send(
+        http, "SELECT sleepEachRow(0.05), throwIf(number = 8) FROM numbers(10)", max_block_size=1,
+        send_progress_in_http_headers=1, http_headers_progress_interval_ms=1, wait_end_of_query=1,
+    )  # fmt: skip
+    assert answer.headers["X-ClickHouse-Exception-Code"] == "395"
+    assert answer.text.startswith("Code: 395. DB::Exception: ")
+
+
 def test_head_options_and_others(http: httpx.Client) -> None:
     assert http.head("/", params={"query": "SELECT 1"}).content == b""
     assert http.options("/").headers["Allow"] == "GET, HEAD, POST, OPTIONS"

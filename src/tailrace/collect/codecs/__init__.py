@@ -9,4 +9,9 @@ from tailrace.collect.transform import Event
 Decode = Callable[[bytes], list[Event]]
 """One frame in, its events out; raises `tailrace.collect.codec.DecodeError`."""
 
-CODECS: dict[str, Decode] = {"bytes": decode_bytes, "json": decode_json}
+CODECS: dict[str, Decode] = {
+    "bytes": decode_bytes,
+    # What sources write that make events themselves: JSON whose lines are never sent as they are.
+    "events": decode_json,
+    "json": decode_json,
+}

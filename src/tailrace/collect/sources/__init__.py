@@ -2,11 +2,13 @@
 
 from tailrace.collect.component import Component
 from tailrace.collect.source import Source
+from tailrace.collect.sources.file import FILE
 from tailrace.collect.sources.http_server import HTTP_SERVER
 from tailrace.collect.sources.socket import SOCKET
 from tailrace.collect.sources.stdin import STDIN
 
 SOURCES: dict[str, Component[Source]] = {
+    "file": FILE,
     "http_server": HTTP_SERVER,
     "socket": SOCKET,
     "stdin": STDIN,

@@ -5,7 +5,7 @@ A flag beats the environment, the environment beats the default.
 """
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -76,8 +76,11 @@ class Settings(BaseSettings):
     packs_dir: Path | None = None
     """Folder of a person's own packs, beside the built-in ones."""
 
-    log_level: str = "info"
-    """Least level of Tailrace's own messages: debug, info, warning or error."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least level of Tailrace's own messages."""
+
+    log_format: Literal["auto", "text", "json"] = "auto"
+    """Form of Tailrace's own messages; auto is text on a terminal and JSON elsewhere."""
 
     @property
     def clickhouse_address(self) -> str:

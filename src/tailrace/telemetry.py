@@ -1,7 +1,7 @@
 """What Tailrace says of itself: its own log lines and its metrics' registry.
 
-On a terminal the lines are for people, in a pipe they are JSON. They go to standard error, so that
-standard output stays what the command was asked for.
+On a terminal the lines are for people, in a pipe they are JSON, unless `log_format` says which.
+They go to standard error, so that standard output stays what the command was asked for.
 """
 
 import logging
@@ -10,21 +10,31 @@ import sys
 import structlog
 from prometheus_client import CollectorRegistry
 
+from tailrace.settings import Settings
+
 Logger = structlog.stdlib.BoundLogger
 
 
-def configure_logging(level: str) -> None:
-    """Set up the process's own log lines; `level` is debug, info, warning or error."""
+def configure_logging(settings: Settings) -> None:
+    """Set up the process's own log lines, as `log_level` and `log_format` want them."""
+    is_text = settings.log_format == "text" or (
+        settings.log_format == "auto" and sys.stderr.isatty()
+    )
     renderer: structlog.typing.Processor = (
         # Plain: a traceback with the values of variables is slow and may show secrets.
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-        if sys.stderr.isatty()
+        structlog.dev.ConsoleRenderer(
+            pad_event_to=0,
+            pad_level=False,
+            exception_formatter=structlog.dev.plain_traceback,
+        )
+        if is_text
         else structlog.processors.JSONRenderer()
     )
+    time_format = "%H:%M:%S" if is_text else "iso"
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.TimeStamper(fmt=time_format, utc=not is_text),
     ]
     structlog.configure(
         processors=[
@@ -49,7 +59,7 @@ def configure_logging(level: str) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level.upper())
+    root.setLevel(settings.log_level.upper())
 
 
 def get_logger(name: str) -> Logger:

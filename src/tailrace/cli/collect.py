@@ -43,5 +43,5 @@ def collect(
         transform_workers=transform_workers,
         log_level=log_level,
     )
-    configure_logging(settings.log_level)
+    configure_logging(settings)
     run(files, settings, interpolate=interpolate)

@@ -44,5 +44,5 @@ def engine(
         clickhouse_password=clickhouse_password,
         log_level=log_level,
     )
-    configure_logging(settings.log_level)
+    configure_logging(settings)
     run(settings)

@@ -1,6 +1,7 @@
 """`tailrace up`: the engine, the collector and the pages under one supervisor."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -146,14 +147,28 @@ def write_pipelines(settings: Settings, packs: Sequence[Pack]) -> list[Path]:
     return written
 
 
-async def _supervise(settings: Settings, children: Sequence[Child]) -> int:
+def _say_text() -> Say:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def say(name: str, text: str) -> None:
-        label = Text(f"{name:>{NAME_WIDTH}} │ ", style=COLOURS.get(name, "bold"))
-        console.print(label + Text.from_ansi(text))
+        label = (f"{name:>{NAME_WIDTH}} │ ", COLOURS.get(name, "bold"))
+        console.print(Text.assemble(label, Text.from_ansi(text)))
 
-    environment = {**os.environ, **settings.as_environment(), "PYTHONUNBUFFERED": "1"}
+    return say
+
+
+def _say_json(name: str, text: str) -> None:
+    """A child's line is JSON already, unless it did not get as far as setting up its own log."""
+    line = text if text.startswith("{") else json.dumps({"part": name, "event": text})
+    sys.stderr.write(line + "\n")
+
+
+async def _supervise(settings: Settings, children: Sequence[Child]) -> int:
+    as_json = settings.log_format == "json"
+    say = _say_json if as_json else _say_text()
+    # The children have no terminal of their own: what they say is for whoever reads ours.
+    own = settings.model_copy(update={"log_format": "json" if as_json else "text"})
+    environment = {**os.environ, **own.as_environment(), "PYTHONUNBUFFERED": "1"}
     supervisor = Supervisor(children, environment, say)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

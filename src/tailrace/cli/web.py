@@ -39,5 +39,5 @@ def web(
         collector_port=collector_port,
         log_level=log_level,
     )
-    configure_logging(settings.log_level)
+    configure_logging(settings)
     run(settings)

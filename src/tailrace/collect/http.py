@@ -19,6 +19,8 @@ import orjson
 import uvicorn
 from typing_extensions import override
 
+from tailrace.collect.listen import BACKLOG
+
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -145,6 +147,7 @@ class Server:
                 server_header=False,
                 date_header=False,
                 timeout_keep_alive=75,
+                backlog=BACKLOG,
             )
         )
         self._task: asyncio.Task[None] | None = None

@@ -143,9 +143,9 @@ WITH
     bitOr(at_log_level != indexOf(names, 'log_level'), bitOr(at_message != indexOf(names, 'message'),
         bitOr(at_source != indexOf(names, 'source'), bitOr(at_host != indexOf(names, 'host'),
         bitOr(at_trace_id != indexOf(names, 'trace_id'), bitOr(at_span_id != indexOf(names, 'span_id'),
-        at_timestamp != indexOf(names, 'timestamp'))))))) AS is_by_alias,
+        at_likely_time != indexOf(names, 'timestamp'))))))) AS is_by_alias,
     -- What Vector adds of its own accord is not the event's.
-    if(is_by_alias OR has(names, 'source_type'),
+    if(bitOr(is_by_alias, has(names, 'source_type')),
         arrayMap((name, text, place) -> NOT has([at_timestamp, at_log_level, at_message, at_source,
                 at_host, at_trace_id, at_span_id], place)
             AND NOT (name = 'source_type' AND ifNull(text, '') IN

@@ -8,9 +8,9 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
+from tailrace.collect.retry import fibonacci
 from tailrace.collect.sink import Piece, SinkBatch
 from tailrace.collect.sinks.clickhouse import client as client_module
-from tailrace.collect.sinks.clickhouse.client import fibonacci
 from tailrace.collect.sinks.clickhouse.config import ClickhouseConfig
 from tailrace.collect.sinks.clickhouse.encode import RowEncoder
 from tailrace.collect.sinks.clickhouse.insert import Insert, insert_lines
@@ -266,8 +266,8 @@ def test_waits_grow_as_the_fibonacci_numbers_do() -> None:
         (501, 0, "", Verdict.SPLIT),
         (500, 252, "Too many partitions for single INSERT block", Verdict.SPLIT),
         (500, 252, "Too many parts", Verdict.RETRY),
-        (404, 60, "", Verdict.RETRY),
-        (400, 62, "Syntax error", Verdict.RETRY),
+        (404, 60, "", Verdict.RETRY_SOON),
+        (400, 62, "Syntax error", Verdict.RETRY_SOON),
         (500, 9999, "", Verdict.RETRY),
         (404, 0, "nginx", Verdict.RETRY),
     ],

@@ -1,8 +1,9 @@
 """Sends inserts to ClickHouse's HTTP interface until they are in.
 
 A request that was not answered, or refused for now, is made again after 1, 1, 2, 3, 5 … seconds, at
-most 30 (`request.retry_*`), for ever. Where nobody listens at all, asking costs nothing: then it is
-made again after a fifth of that. `DataRefusedError` is the only thing that comes out: some row of
+most 30 (`request.retry_*`), for ever. Where nobody listens at all, or tables are missing, ClickHouse
+is about to start or to be set up, and asking costs next to nothing: then it is made again after
+0.2, 0.2, 0.4 … seconds, at most 1. `DataRefusedError` is the only thing that comes out: some row of
 the body is bad. An insert is one block with a deduplication token, so it happens wholly or not at
 all, and at most once.
 """
@@ -19,6 +20,7 @@ import zstandard
 from typing_extensions import override
 
 from tailrace.collect.options import BearerAuth
+from tailrace.collect.retry import Trouble, fibonacci
 from tailrace.collect.sink import Bytes, SinkContext
 from tailrace.collect.sinks.clickhouse.config import ClickhouseConfig
 from tailrace.collect.sinks.clickhouse.insert import Insert
@@ -43,8 +45,8 @@ IDLE_CONNECTION_SECS = 3.0
 GZIP_LEVEL = 1
 """Level 6, zlib's default, takes three times as long to save a tenth more."""
 
-SAID_AGAIN_SECS = 60.0
-"""How often an unchanged trouble is repeated in the log."""
+SOON_SECS = (0.2, 1.0)
+"""First and longest wait where ClickHouse is about to be there."""
 
 
 class DataRefusedError(Exception):
@@ -74,16 +76,19 @@ class ClickhouseClient:
         )
         self.attempts = 0
         """Requests made so far."""
-        self.is_well = True
+        self._trouble = Trouble(context)
+
+    @property
+    def is_well(self) -> bool:
         """Whether the last answer was a good one, or there was none yet."""
-        self._said = ("", 0.0)
+        return self._trouble.is_over
 
     async def check(self) -> str | None:
         """What is wrong with ClickHouse now; None where it answers as it should."""
         try:
             response = await self._send({"query": "SELECT 1"}, None)
         except (httpx.TransportError, TimeoutError) as error:
-            return f"cannot reach {self._config.endpoint}: {str(error) or type(error).__name__}"
+            return f"cannot reach {self._config.endpoint}: {_describe(error)}"
         if response.is_success:
             return None
         return f"cannot use {self._config.endpoint}: {response.text.strip()[:500]}"
@@ -110,32 +115,35 @@ class ClickhouseClient:
         await self._http.aclose()
 
     async def _until_taken(self, parameters: dict[str, str], insert: Insert | None) -> bytes:
-        waits = fibonacci(
-            self._config.request.retry_initial_backoff_secs,
-            self._config.request.retry_max_duration_secs,
-        )
+        soon, waits = self._waits()
         while True:
             self.attempts += 1
-            factor = 1.0
             try:
                 response = await self._send(parameters, insert)
             except httpx.ConnectError as error:
-                problem, factor = f"cannot connect to {self._config.endpoint}: {error}", 0.2
+                wait = next(soon)
+                problem = f"cannot connect to {self._config.endpoint}: {error}"
             except (httpx.TransportError, TimeoutError) as error:
-                problem = (
-                    f"no answer from {self._config.endpoint}: {str(error) or type(error).__name__}"
-                )
+                wait = next(waits)
+                problem = f"no answer from {self._config.endpoint}: {_describe(error)}"
             else:
                 code = int(response.headers.get(CODE_HEADER) or 0)
                 if response.is_success and not code:
-                    self._well()
+                    self._trouble.end()
                     return response.content
                 verdict, advice = judge(response.status_code, code, response.text)
                 if verdict is Verdict.SPLIT:
                     raise DataRefusedError(response.text.strip())
+                wait = next(soon if verdict is Verdict.RETRY_SOON else waits)
                 problem = f"{advice}: {response.text.strip()[:500] or response.status_code}"
-            self._unwell(problem)
-            await asyncio.sleep(next(waits) * factor)
+            self._trouble.report(problem)
+            await asyncio.sleep(wait)
+
+    def _waits(self) -> tuple[Iterator[float], Iterator[float]]:
+        request = self._config.request
+        return fibonacci(*SOON_SECS), fibonacci(
+            request.retry_initial_backoff_secs, request.retry_max_duration_secs
+        )
 
     async def _send(self, parameters: dict[str, str], insert: Insert | None) -> httpx.Response:
         headers: dict[str, str] = {}
@@ -156,32 +164,10 @@ class ClickhouseClient:
                 headers=headers,
             )
 
-    def _well(self) -> None:
-        if not self.is_well:
-            self._context.log.info("delivering again", sink=self._context.component_id)
-        self.is_well = True
-        self._said = ("", 0.0)
 
-    def _unwell(self, problem: str) -> None:
-        self.is_well = False
-        self._context.metrics.retried()
-        now = self._context.clock.monotonic()
-        said, when = self._said
-        if problem != said or now - when >= SAID_AGAIN_SECS:
-            self._said = (problem, now)
-            self._context.log.warning(
-                "cannot deliver yet: events wait in the buffer",
-                sink=self._context.component_id,
-                problem=problem,
-            )
-
-
-def fibonacci(first_secs: float, most_secs: float) -> Iterator[float]:
-    """Waits: 1, 1, 2, 3, 5 … times the first, at most `most_secs`."""
-    wait, following = first_secs, first_secs
-    while True:
-        yield min(wait, most_secs)
-        wait, following = following, min(wait + following, most_secs)
+def _describe(error: Exception) -> str:
+    """What an error says, or at least what it is."""
+    return str(error) or type(error).__name__
 
 
 async def _stream(insert: Insert) -> AsyncIterator[Bytes]:

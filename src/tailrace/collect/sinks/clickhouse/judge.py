@@ -70,13 +70,15 @@ class Verdict(Enum):
     """What to do after a refusal."""
 
     RETRY = auto()
+    RETRY_SOON = auto()
+    """Nothing is overloaded: something is not there yet."""
     SPLIT = auto()
 
 
 def judge(status: int, code: int, text: str) -> tuple[Verdict, str]:
     """What to do, and what to tell a person."""
     if code in _SETUP_IS_MISSING:
-        return Verdict.RETRY, _SETUP_IS_MISSING[code]
+        return Verdict.RETRY_SOON, _SETUP_IS_MISSING[code]
     if code == _TOO_MANY_PARTS and "for single INSERT block" in text:
         return Verdict.SPLIT, "the batch falls into too many partitions"
     if code in _ROWS_ARE_BAD:

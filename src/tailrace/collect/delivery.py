@@ -21,6 +21,7 @@ from tailrace.collect.pipeline import Processed, read_origin
 from tailrace.collect.positions import last_positions
 from tailrace.collect.rejected import RejectedStore
 from tailrace.collect.sink import Delivery, Piece, Sink, SinkBatch
+from tailrace.collect.stage import Stage
 from tailrace.collect.worker import Job, Workers
 
 BELIEVED_MS = 60_000
@@ -42,7 +43,8 @@ class Route:
 class Tools:
     """What all deliverers of a collector share."""
 
-    workers: Workers
+    workers: Workers | Stage
+    """What works on segments; a stage does so in order, so that only one is under way."""
     rejected: RejectedStore
     ledger: Ledger
     clock: Clock
@@ -65,7 +67,9 @@ class Deliverer:
         self._journal = journal
         self._routes = routes
         self._tools = tools
-        self._places = asyncio.Semaphore(min(route.sink.concurrency for route in routes))
+        concurrency = min(route.sink.concurrency for route in routes)
+        in_order = isinstance(tools.workers, Stage)
+        self._places = asyncio.Semaphore(1 if in_order else concurrency)
 
     async def deliver_for_ever(self) -> None:
         """Deliver segments as they come, until cancelled."""

@@ -3,13 +3,15 @@
 Pure work on bytes: a segment's records go in, and out come the lines for each sink, the rows that
 could not get there with their reasons, and the counts by component. Every event that is decoded is
 in exactly those places where the transforms' contract puts it. Events are worked on a few thousand
-at a time, so that memory follows that and not the segment's size.
+at a time, so that memory follows that and not the segment's size. Where transforms remember, no
+part spans more than a tenth of a second of arrivals, for they must know the time.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Literal
 
 import orjson
 
@@ -18,6 +20,7 @@ from tailrace.collect.codec import DecodeError
 from tailrace.collect.codecs import CODECS
 from tailrace.collect.sink import Encoder, RejectedRow
 from tailrace.collect.source import Origin, Position
+from tailrace.collect.stateful import Moment, StatefulTransform
 from tailrace.collect.transform import (
     Event,
     Timestamp,
@@ -27,6 +30,10 @@ from tailrace.collect.transform import (
 )
 
 EVENTS_AT_ONCE = 5000
+ONE_MOMENT_MS = 100
+
+Tick = Literal["now", "end"]
+"""What an empty record tells transforms that remember: the time, or that nothing comes any more."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,8 @@ class Processed:
     rejected: list[RejectedRow] = field(default_factory=list)
     counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """By component, name (`received`, `sent`, `discarded`, `rejected`, `errors`) and reason."""
+    held: int = 0
+    """Events that transforms hold back after this segment."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,19 @@ def write_origin(
     return orjson.dumps(document)
 
 
+def write_tick(tick: Tick) -> bytes:
+    """The metadata of an empty record."""
+    return orjson.dumps({"peer": "", "fields": [], "tick": tick})
+
+
+def read_tick(metadata: bytes) -> Tick | None:
+    """What an empty record tells; None for all others."""
+    if b'"tick"' not in metadata:
+        return None
+    tick: Tick | None = orjson.loads(metadata).get("tick")
+    return tick
+
+
 def frames(records: Iterator[Record]) -> Iterator[Frame]:
     """Every frame that is not empty."""
     for record in records:
@@ -110,22 +132,29 @@ def frames(records: Iterator[Record]) -> Iterator[Frame]:
 
 
 class Pipeline:
-    """A running one; keeps the transforms' state from batch to batch."""
+    """A running one. `shared` are the transforms that remember, one each for all pipelines."""
 
-    def __init__(self, spec: PipelineSpec) -> None:
+    def __init__(
+        self, spec: PipelineSpec, shared: dict[str, StatefulTransform] | None = None
+    ) -> None:
         self._spec = spec
         self._decode = CODECS[spec.codec]
-        self._transforms: dict[str, Transform] = {
-            name: config.build(spec.contexts[name]) for name, config in spec.transforms.items()
+        self._shared = {} if shared is None else shared
+        self._transforms = {
+            name: self._built(name, config) for name, config in spec.transforms.items()
         }
 
-    def process(self, all_frames: Sequence[Frame], encoders: Mapping[str, Encoder]) -> Processed:
-        """Take frames to the sinks that `encoders` names."""
+    def process(
+        self,
+        all_frames: Sequence[Frame],
+        encoders: Mapping[str, Encoder],
+        last: Moment | None = None,
+    ) -> Processed:
+        """Take frames to the sinks that `encoders` names; `last` is the time after them all."""
         processed = Processed()
         bodies: dict[str, list[bytes]] = {name: [] for name in encoders}
-        for first in range(0, len(all_frames), EVENTS_AT_ONCE):
-            part = all_frames[first : first + EVENTS_AT_ONCE]
-            outputs = self._transform(part, processed)
+        for part, moment in _parts(all_frames, last):
+            outputs = self._transform(part, moment, processed)
             for sink_id, encoder in encoders.items():
                 for name in self._spec.sink_inputs[sink_id]:
                     events = outputs.get(name, [])
@@ -134,7 +163,17 @@ class Pipeline:
         processed.bodies = {name: b"".join(parts) for name, parts in bodies.items()}
         return processed
 
-    def _transform(self, part: Sequence[Frame], processed: Processed) -> dict[str, list[Event]]:
+    def _built(self, name: str, config: TransformConfig) -> Transform:
+        if name in self._shared:
+            return self._shared[name]
+        transform = config.build(self._spec.contexts[name])
+        if isinstance(transform, StatefulTransform):
+            self._shared[name] = transform
+        return transform
+
+    def _transform(
+        self, part: Sequence[Frame], moment: Moment, processed: Processed
+    ) -> dict[str, list[Event]]:
         outputs = {self._spec.source_id: self._decode_all(part, processed)}
         takers = Counter(
             name
@@ -151,7 +190,10 @@ class Pipeline:
                     if shared
                     else (outputs.get(name, []))
                 )
-            made = transform.run(events)
+            if isinstance(transform, StatefulTransform):
+                made = transform.run_at(events, moment)
+            else:
+                made = transform.run(events)
             outputs[component_id] = made.default
             for output, named in made.named.items():
                 outputs[f"{component_id}.{output}"] = named
@@ -160,9 +202,7 @@ class Pipeline:
             processed.counts[component_id, "sent", ""] += sent
             for raw, reason in made.rejected:
                 processed.rejected.append(
-                    RejectedRow(
-                        component_id, _common_peer(part), part[0].received_at_ms, reason, raw
-                    )
+                    RejectedRow(component_id, _common_peer(part), moment.now_ms, reason, raw)
                 )
                 processed.counts[component_id, "rejected", ""] += 1
         return outputs
@@ -208,6 +248,23 @@ class Pipeline:
         processed.counts[component_id, "errors", ""] += errors
         for reason, number in discarded.items():
             processed.counts[component_id, "discarded", reason] += number
+
+
+def _parts(
+    all_frames: Sequence[Frame], last: Moment | None
+) -> Iterator[tuple[Sequence[Frame], Moment]]:
+    """Frames that are worked on together, with their time."""
+    first = 0
+    while first < len(all_frames):
+        end = min(first + EVENTS_AT_ONCE, len(all_frames))
+        if last:
+            until_ms = all_frames[first].received_at_ms + ONE_MOMENT_MS
+            late = (n for n in range(first, end) if all_frames[n].received_at_ms > until_ms)
+            end = next(late, end)
+        yield all_frames[first:end], Moment(all_frames[end - 1].received_at_ms)
+        first = end
+    if last:
+        yield [], last
 
 
 def _copy(event: Event) -> Event:

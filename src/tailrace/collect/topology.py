@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from tailrace.clock import Clock
-from tailrace.collect.buffer.journal import Journal, JournalLimits
+from tailrace.collect.buffer.journal import Chunk, Journal, JournalLimits
 from tailrace.collect.buffer.lock import lock_folder
 from tailrace.collect.codecs import CODECS
 from tailrace.collect.component import SinkConfig, SourceConfig
@@ -23,6 +23,7 @@ from tailrace.collect.intake import JournalIntake
 from tailrace.collect.ledger import FILE as LEDGER_FILE
 from tailrace.collect.ledger import Ledger
 from tailrace.collect.metrics import ComponentMetrics, Metrics
+from tailrace.collect.pipeline import Tick, write_tick
 from tailrace.collect.plan import Plan, plan
 from tailrace.collect.positions import LedgerPositions
 from tailrace.collect.rejected import FOLDER as REJECTED_FOLDER
@@ -31,6 +32,8 @@ from tailrace.collect.sink import Sink, SinkContext
 from tailrace.collect.sinks import SINKS
 from tailrace.collect.source import Source, SourceContext
 from tailrace.collect.sources import SOURCES
+from tailrace.collect.stage import FOLDER as STAGE_FOLDER
+from tailrace.collect.stage import Stage, remembers, wakes_every_secs
 from tailrace.collect.transform import TransformConfig
 from tailrace.collect.worker import Workers
 from tailrace.settings import Settings
@@ -52,6 +55,12 @@ class Line:
     rejected_journal: Journal
     rejected: RejectedStore
     deliverer: Deliverer
+    wakes_every_secs: float | None = None
+    """How often transforms behind it must know the time."""
+
+    async def tick(self, tick: Tick) -> None:
+        """Tell transforms that remember what time it is, or that nothing comes any more."""
+        await self.journal.append([Chunk(b"", 0, write_tick(tick))])
 
 
 class Topology:
@@ -71,6 +80,7 @@ class Topology:
         self._deliveries: list[asyncio.Task[None]] = []
         self._checks: list[asyncio.Task[None]] = []
         self._resources = AsyncExitStack()
+        self._stage: Stage | None = None
         self._is_listening = False
 
     def is_ready(self) -> bool:
@@ -139,12 +149,27 @@ class Topology:
         await self._until_delivered()
 
     async def _until_delivered(self) -> None:
-        for line in self._lines:
-            await line.journal.flush()
-            await line.journal.until_empty()
+        await self._until_journals_are_empty()
+        if self._stage and self._stage.held:
+            for line in self._lines:
+                if line.wakes_every_secs:
+                    await line.tick("end")
+            await self._until_journals_are_empty()
         for line in self._lines:
             await line.rejected_journal.flush()
             await line.rejected_journal.until_empty()
+
+    async def _until_journals_are_empty(self) -> None:
+        for line in self._lines:
+            await line.journal.flush()
+            await line.journal.until_empty()
+
+    async def _tick_for_ever(self, line: Line, stage: Stage, period_secs: float) -> None:
+        """Let time pass for transforms that hold events back while nothing comes."""
+        while True:
+            await asyncio.sleep(period_secs)
+            if stage.held and not line.journal.size_bytes:
+                await line.tick("now")
 
     async def _open(self) -> None:
         plans = plan(self._config, self._components)
@@ -153,6 +178,10 @@ class Topology:
         specs = {one.source_id: one.spec for one in plans}
         workers = Workers(self._settings.transform_workers, specs, self._log)
         self._resources.push_async_callback(workers.close)
+        in_order = {name: spec for name, spec in specs.items() if remembers(spec)}
+        if in_order:
+            self._stage = await Stage.open(in_order, self._folder / STAGE_FOLDER, self._log)
+            self._resources.push_async_callback(self._stage.close)
         for sink_id, sink_config in self._config.sinks.items():
             context = SinkContext(
                 sink_id,
@@ -170,6 +199,9 @@ class Topology:
         for line in self._lines:
             for delivery in (line.deliverer.deliver_for_ever(), line.rejected.deliver_for_ever()):
                 self._deliveries.append(asyncio.create_task(delivery, name=line.source_id))
+            if self._stage and line.wakes_every_secs:
+                ticking = self._tick_for_ever(line, self._stage, line.wakes_every_secs)
+                self._deliveries.append(asyncio.create_task(ticking, name=line.source_id))
 
     async def _open_line(self, one: Plan, ledger: Ledger, workers: Workers) -> None:
         name = quote(one.source_id, safe="")
@@ -196,7 +228,8 @@ class Topology:
             self._clock,
             positions,
         )
-        tools = Tools(workers, rejected, ledger, self._clock, self._components)
+        stage = self._stage if remembers(one.spec) else None
+        tools = Tools(stage or workers, rejected, ledger, self._clock, self._components)
         self._lines.append(
             Line(
                 one.source_id,
@@ -205,6 +238,7 @@ class Topology:
                 rejected_journal,
                 rejected,
                 Deliverer(one.source_id, config.added_fields(), journal, one.routes(sinks), tools),
+                wakes_every_secs(one.spec),
             )
         )
 

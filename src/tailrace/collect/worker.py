@@ -11,7 +11,7 @@ Threads would not do: VRL and Python hold the interpreter lock, and the event lo
 import asyncio
 import multiprocessing
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -56,15 +56,20 @@ def serve(connection: Connection, specs: Mapping[str, PipelineSpec]) -> None:
         connection.send(pipelines[job.source_id].process(found[first:end], job.encoders))
 
 
+Life = Callable[[Connection, Mapping[str, PipelineSpec]], None]
+"""What a worker does, in a process of its own; it is pickled."""
+
+
 class Worker:
     """One process; its methods block and are for one thread at a time."""
 
-    def __init__(self, specs: Mapping[str, PipelineSpec]) -> None:
+    def __init__(self, specs: Mapping[str, PipelineSpec], life: Life | None = None) -> None:
         self._specs = specs
+        self._life = life or serve
         self._process: SpawnProcess | None = None
         self._connection: Connection | None = None
 
-    def work(self, job: Job) -> Processed:
+    def work(self, job: object) -> Processed:
         """Raises WorkerDiedError where the process ended; the next call starts another."""
         connection = self._start()
         try:
@@ -92,7 +97,7 @@ class Worker:
             context = multiprocessing.get_context("spawn")
             self._connection, theirs = context.Pipe()
             self._process = context.Process(
-                target=serve, args=(theirs, self._specs), daemon=True, name="transforms"
+                target=self._life, args=(theirs, self._specs), daemon=True, name="transforms"
             )
             self._process.start()
             theirs.close()

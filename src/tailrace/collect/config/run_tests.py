@@ -14,6 +14,7 @@ from tailrace.clock import utc_now
 from tailrace.collect.condition import Condition, ConditionConfig
 from tailrace.collect.config.model import Config
 from tailrace.collect.config.unit_tests import EventInput, ExpectedOutput, UnitTest
+from tailrace.collect.stateful import StatefulTransform
 from tailrace.collect.transform import (
     Event,
     Outputs,
@@ -39,7 +40,13 @@ def run_tests(config: Config) -> Iterator[TestResult]:
     """Run all tests, one after the other."""
     transforms = {name: _built(config, name) for name in config.order}
     for test in config.tests:
-        yield TestResult(test.name, list(_errors(test, config, transforms)))
+        # No test remembers another's events.
+        fresh = {
+            name: _built(config, name)
+            for name, transform in transforms.items()
+            if isinstance(transform, StatefulTransform)
+        }
+        yield TestResult(test.name, list(_errors(test, config, {**transforms, **fresh})))
 
 
 def _built(config: Config, name: str) -> Transform:

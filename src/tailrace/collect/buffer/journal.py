@@ -244,7 +244,9 @@ class Journal:
         entries = _as_entries([chunk for chunk, _ in group], self._clock.now_ms())
         while True:
             try:
-                self._stored_bytes += await self._in_thread(self._commit, entries)
+                written = await self._in_thread(self._commit, entries)
+                # Not in one statement: what is removed while that waits would be counted again.
+                self._stored_bytes += written
                 break
             except OSError as error:
                 await self._recover_from(error)

@@ -50,7 +50,7 @@ class FileSource(Source):
         tracker = Tracker(self._config, self._positions.found)
         await self._remember(await self._in_thread(tracker.begin, self._now()))
         self._task = asyncio.create_task(self._read_for_ever(tracker))
-        self._task.add_done_callback(self._say_why)
+        self.tasks.append(self._task)
 
     @override
     async def stop(self, grace_secs: float) -> None:
@@ -85,14 +85,6 @@ class FileSource(Source):
             # In its turn: a read that was not waited for may still be going on.
             self._thread.submit(tracker.close)
             self._thread.shutdown(wait=False)
-
-    def _say_why(self, task: asyncio.Task[None]) -> None:
-        """What ended the reading stays on disk and is read at the next start."""
-        error = None if task.cancelled() else task.exception()
-        if error:
-            self._context.log.error(
-                "reads no files any more", source=self._context.component_id, error=str(error)
-            )
 
     async def _in_thread(self, function: Callable[[Moment], T], now: Moment) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, now)

@@ -379,7 +379,7 @@ def generate_into(system: WebSystem, intake: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pictures_of_generated_logs(
+def test_screenshots_of_generated_logs(
     browser: Browser, system: WebSystem, scheme: str, tmp_path: Path
 ) -> None:
     """The README's pictures: TAILRACE_SCREENSHOT_DIR=docs/images keeps them."""

@@ -1,8 +1,9 @@
 // The explorer's enhancements. The page works without them: each does a little more of what its
 // links and forms do already.
-import { buildDetails, element } from "./rows.js";
-import { follow } from "./live.js";
+
 import { listenToKeys } from "./keys.js";
+import { follow } from "./live.js";
+import { buildDetails, element } from "./rows.js";
 
 const main = document.getElementById("content");
 const body = document.querySelector("#rows tbody");

@@ -64,19 +64,25 @@ export function follow(main, body) {
     trim();
     document.getElementById("empty")?.remove();
     news.hidden = true;
-    say(dropped ? `${dropped.toLocaleString("en")} rows came too fast to be shown; a search finds them` : "");
+    say(
+      dropped
+        ? `${dropped.toLocaleString("en")} rows came too fast to be shown; a search finds them`
+        : "",
+    );
     dropped = 0;
   }
 
-  function take(rows, lost = 0) {
-    dropped += lost;
+  function take(rows, missed = 0) {
+    dropped += missed;
     for (const row of rows) {
       if (seen.has(row.id)) continue;
       seen.add(row.id);
       waiting.push(row);
     }
     if (waiting.length > MOST_WAITING) {
-      for (const row of waiting.splice(0, waiting.length - MOST_WAITING)) seen.delete(row.id), dropped++;
+      const lost = waiting.splice(0, waiting.length - MOST_WAITING);
+      for (const row of lost) seen.delete(row.id);
+      dropped += lost.length;
     }
     if (!waiting.length) return;
     if (!isReading()) {

@@ -1,7 +1,8 @@
 // Builds rows out of the API's JSON, as templates/logs.html and web/render.py do on the server.
 // Log text is hostile: it only ever becomes a text node.
 
-const HIDDEN = /([\u0000-\u0008\u000a-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+)/;
+const HIDDEN =
+  /([\u0000-\u0008\u000a-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+)/;
 const VALUE = /(?<=[\w\]]=)-?\d[\w.,:%-]*/g;
 const LEVELS = new Set(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]);
 const LONGEST_LINE = 1000;

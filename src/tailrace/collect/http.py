@@ -145,6 +145,8 @@ class Server:
                 log_level="warning",
                 access_log=False,
                 server_header=False,
+                # Who sends is who is connected: a header could say anything.
+                proxy_headers=False,
                 date_header=False,
                 timeout_keep_alive=75,
                 backlog=BACKLOG,

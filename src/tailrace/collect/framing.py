@@ -23,6 +23,8 @@ class Lines:
     count: int = 0
     too_long: tuple[bytes, ...] = ()
     """The beginnings of lines that were given up."""
+    apart: tuple[bytes, ...] = ()
+    """Frames that contain newlines themselves."""
 
 
 class LineFramer:

@@ -1,12 +1,19 @@
 """Opens the sockets that servers listen on, so that a taken port is said before anything runs."""
 
 import errno
+import os
 import socket
+import stat
+from contextlib import suppress
+from pathlib import Path
 
 from tailrace.errors import PortTakenError, TailraceError
 
 BACKLOG = 4096
 """Connections that may wait to be accepted: ten thousand clients that start at once queue here."""
+
+RECEIVE_BUFFER_BYTES = 8 * 1024**2
+"""Asked for datagrams; the system gives at most `net.core.rmem_max`."""
 
 
 def open_listener(host: str, port: int, setting: str) -> socket.socket:
@@ -32,3 +39,71 @@ def open_listener(host: str, port: int, setting: str) -> socket.socket:
             raise PortTakenError(host, port, setting) from error
         raise TailraceError(f"cannot listen on {host}:{port} ({setting}): {error}") from error
     return listener
+
+
+def open_udp(
+    host: str, port: int, setting: str, receive_buffer_bytes: int | None = None
+) -> socket.socket:
+    """A UDP socket that is bound; raises as `open_listener` does."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise TailraceError(f"cannot listen on {host}:{port} ({setting}): {error}") from error
+    try:
+        _enlarge(bound, receive_buffer_bytes)
+        bound.bind(address)
+        bound.setblocking(False)
+    except OSError as error:
+        bound.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortTakenError(host, port, setting) from error
+        raise TailraceError(f"cannot listen on {host}:{port} ({setting}): {error}") from error
+    return bound
+
+
+def open_unix(path: Path, kind: socket.SocketKind, setting: str, mode: int | None) -> socket.socket:
+    """A Unix socket at `path`; one that an earlier process has left there is replaced.
+
+    Raises TailraceError where somebody else listens there, or it cannot be.
+    """
+    opened = socket.socket(socket.AF_UNIX, kind)
+    try:
+        _remove_left_over(path, kind)
+        _enlarge(opened, None)
+        opened.bind(str(path))
+        if mode is not None:
+            path.chmod(mode)
+        if kind == socket.SOCK_STREAM:
+            opened.listen(BACKLOG)
+        opened.setblocking(False)
+    except OSError as error:
+        opened.close()
+        raise TailraceError(f"cannot listen on {path} ({setting}): {error}") from error
+    return opened
+
+
+def remove_unix(path: Path) -> None:
+    """Remove a Unix socket's name."""
+    with suppress(OSError):
+        path.unlink()
+
+
+def _remove_left_over(path: Path, kind: socket.SocketKind) -> None:
+    """Nobody answers there: the process that made it is gone. (Otherwise `bind` says it is taken.)"""
+    if not path.exists() or not stat.S_ISSOCK(os.stat(path).st_mode):
+        return
+    with socket.socket(socket.AF_UNIX, kind) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+
+
+def _enlarge(opened: socket.socket, receive_buffer_bytes: int | None) -> None:
+    """Bursts wait in the system's buffer, which is small unless asked for more."""
+    opened.setsockopt(
+        socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes or RECEIVE_BUFFER_BYTES
+    )

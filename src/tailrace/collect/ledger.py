@@ -5,6 +5,7 @@
 - A row for each segment that is done with, and in the same transaction the sums by component, so
   that no segment is ever counted twice: received = sum of `received` + events still in the buffer.
 - Rows of segments that are done with are removed after a while; the sums stay.
+- Which spans of a batch a destination refused, as long as the batch is not done with.
 - Where each source stood behind what is delivered: see `tailrace.collect.positions`.
 """
 
@@ -51,6 +52,13 @@ CREATE TABLE IF NOT EXISTS sums (
     reason TEXT NOT NULL,
     value INTEGER NOT NULL,
     PRIMARY KEY (component_id, name, reason)
+);
+CREATE TABLE IF NOT EXISTS refusals (
+    token TEXT NOT NULL,
+    first INTEGER NOT NULL,
+    "end" INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (token, first, "end")
 );
 CREATE TABLE IF NOT EXISTS positions (
     source_id TEXT NOT NULL,
@@ -153,7 +161,30 @@ class Ledger:
                 if inserted:
                     _add(connection, added)
                     _add(connection, _sums_of_sinks(connection, token))
+                connection.execute("DELETE FROM refusals WHERE token GLOB ?", (f"{token}-*",))
                 _put_positions(connection, source_id, positions)
+
+        await self._in_thread(write)
+
+    async def refused(self, token: str) -> dict[tuple[int, int], str]:
+        """See `tailrace.collect.sink.Refusals`."""
+
+        def read() -> dict[tuple[int, int], str]:
+            rows = self._connection.execute(
+                'SELECT first, "end", reason FROM refusals WHERE token = ?', (token,)
+            ).fetchall()
+            return {(first, end): reason for first, end, reason in rows}
+
+        return await self._in_thread(read)
+
+    async def note(self, token: str, span: tuple[int, int], reason: str) -> None:
+        """See `tailrace.collect.sink.Refusals`."""
+
+        def write() -> None:
+            with self._connection as connection:
+                connection.execute(
+                    "INSERT OR REPLACE INTO refusals VALUES (?, ?, ?, ?)", (token, *span, reason)
+                )
 
         await self._in_thread(write)
 

@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from tailrace.clock import Clock
 from tailrace.collect.metrics import ComponentMetrics
@@ -86,6 +86,31 @@ class Encoder(ABC):
         """One line for each event, each with its newline; or what the sink itself takes apart."""
 
 
+class Refusals(Protocol):
+    """What destinations refused of batches that are not done with; survives the collector."""
+
+    async def refused(self, token: str) -> dict[tuple[int, int], str]:
+        """Spans of rows of a batch that were refused, with the reason."""
+
+    async def note(self, token: str, span: tuple[int, int], reason: str) -> None:
+        """A span was refused; returns once that is on disk."""
+
+
+class MemoryRefusals:
+    """Those of this process alone; for tests and for sinks that note none."""
+
+    def __init__(self) -> None:
+        self._spans: dict[str, dict[tuple[int, int], str]] = {}
+
+    async def refused(self, token: str) -> dict[tuple[int, int], str]:
+        """Spans of rows of a batch that were refused, with the reason."""
+        return dict(self._spans.get(token, {}))
+
+    async def note(self, token: str, span: tuple[int, int], reason: str) -> None:
+        """A span was refused."""
+        self._spans.setdefault(token, {})[span] = reason
+
+
 @dataclass(frozen=True)
 class SinkContext:
     """What a sink is given besides its options."""
@@ -95,6 +120,7 @@ class SinkContext:
     log: Logger
     clock: Clock
     settings: Settings
+    refusals: Refusals = field(default_factory=MemoryRefusals)
     own_folder: Path = Path("tailrace-data/buffer/_sinks")
     """Where a sink may keep what it has to know after a crash."""
 

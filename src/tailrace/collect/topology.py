@@ -189,6 +189,7 @@ class Topology:
                 self._log,
                 self._clock,
                 self._settings,
+                ledger,
                 own_folder=self._folder / "_sinks",
             )
             sink = SINKS[sink_config.type].build(sink_config, context)

@@ -11,7 +11,7 @@ import structlog
 
 from tailrace.clock import SystemClock
 from tailrace.collect.metrics import Metrics
-from tailrace.collect.sink import SinkContext
+from tailrace.collect.sink import MemoryRefusals, Refusals, SinkContext
 from tailrace.settings import Settings
 from tailrace.telemetry import Logger, new_registry
 
@@ -40,7 +40,11 @@ async def until(condition: Callable[[], object], within_secs: float = 20.0) -> N
             await asyncio.sleep(0.005)
 
 
-def sink_context(component_id: str = "out", folder: Path | None = None) -> SinkContext:
+def sink_context(
+    component_id: str = "out",
+    folder: Path | None = None,
+    refusals: Refusals | None = None,
+) -> SinkContext:
     """What a sink of a test is given."""
     return SinkContext(
         component_id,
@@ -48,6 +52,7 @@ def sink_context(component_id: str = "out", folder: Path | None = None) -> SinkC
         quiet_log(),
         SystemClock(),
         Settings.read(data_dir=folder or Path("unused")),
+        refusals or MemoryRefusals(),
     )
 
 

@@ -127,6 +127,15 @@ async def test_a_segment_is_counted_once_however_often_it_is_finished(system: Sy
     assert await system.ledger.sums() == {("in", "received", ""): 5}
 
 
+async def test_refusals_are_kept_until_their_segment_is_done_with(system: System) -> None:
+    await system.ledger.note("t-out", (0, 2), "bad")
+    await system.ledger.note("other-out", (0, 2), "bad")
+    assert await system.ledger.refused("t-out") == {(0, 2): "bad"}
+    await system.ledger.finish_segment("t", "in", 5, [])
+    assert await system.ledger.refused("t-out") == {}
+    assert await system.ledger.refused("other-out") == {(0, 2): "bad"}
+
+
 async def test_a_batch_is_in_the_ledger_once(system: System) -> None:
     row = BatchRow("t", "out", "in", 1, 5, 4, 1, 100, 1, 20)
     await system.ledger.write_batch(row)

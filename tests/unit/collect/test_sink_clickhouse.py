@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from tailrace.collect.retry import fibonacci
-from tailrace.collect.sink import Piece, SinkBatch
+from tailrace.collect.sink import MemoryRefusals, Piece, SinkBatch
 from tailrace.collect.sinks.clickhouse import client as client_module
 from tailrace.collect.sinks.clickhouse.config import ClickhouseConfig
 from tailrace.collect.sinks.clickhouse.encode import RowEncoder
@@ -23,7 +23,9 @@ LOGS = {"message": "String", "host": "String", "timestamp": "DateTime64(9)"}
 ATTRIBUTES = {**LOGS, "attributes": "Map(LowCardinality(String), String)"}
 
 
-def make_sink(server: FakeClickhouse, **options: object) -> ClickhouseSink:
+def make_sink(
+    server: FakeClickhouse, refusals: MemoryRefusals | None = None, **options: object
+) -> ClickhouseSink:
     config = ClickhouseConfig.model_validate(
         {
             "inputs": ["in"],
@@ -34,7 +36,7 @@ def make_sink(server: FakeClickhouse, **options: object) -> ClickhouseSink:
             **options,
         }
     )
-    return ClickhouseSink(config, sink_context(), server.transport)
+    return ClickhouseSink(config, sink_context(refusals=refusals), server.transport)
 
 
 def batch(*payloads: bytes, peer: str = "10.0.0.1") -> SinkBatch:
@@ -161,6 +163,33 @@ async def test_bad_rows_are_found_out_and_good_ones_are_in_once() -> None:
     assert len(server.rows) == 61, "the second time brought nothing new"
 
 
+async def test_after_a_crash_the_same_parts_are_sent_whatever_the_table_takes_by_then() -> None:
+    """Half of a refused batch is in; then the collector dies, and somebody alters the table."""
+    server = FakeClickhouse()
+    server.is_bad = lambda row: b"bad" in row
+    refusals = MemoryRefusals()
+    lines = [b'{"n":%d%s}\n' % (n, b',"bad":1' if n == 7 else b"") for n in range(8)]
+    first = make_sink(server, refusals)
+    await first.deliver(batch(*lines))
+    await first.close()
+    server.is_bad = lambda row: False
+    again = make_sink(server, refusals)
+    delivery = await again.deliver(batch(*lines))
+    await again.close()
+    assert len(server.rows) == 7
+    assert [row.raw for row in delivery.rejected] == [b'{"n":7,"bad":1}']
+
+
+async def test_a_good_row_beside_one_that_is_no_json_is_stored() -> None:
+    server = FakeClickhouse(LOGS)
+    server.is_bad = lambda row: not row.startswith(b"{")
+    sink = make_sink(server, format="json_each_row")
+    delivery = await sink.deliver(batch(b"oops\n", b"{}\n"))
+    await sink.close()
+    assert server.rows == [b"{}"]
+    assert [row.raw for row in delivery.rejected] == [b"oops"]
+
+
 async def test_lines_that_are_no_json_are_found_out_without_asking() -> None:
     server = FakeClickhouse(LOGS)
     server.is_bad = lambda row: not row.startswith(b"{")
@@ -194,7 +223,7 @@ async def test_lines_that_are_no_json_are_found_out_without_asking() -> None:
 async def test_bytes_go_as_they_are_where_nothing_is_missed(
     columns: dict[str, str] | None, options: dict[str, object], added: set[str], expected: bool
 ) -> None:
-    sink = make_sink(FakeClickhouse(columns), **options)
+    sink = make_sink(FakeClickhouse(columns), None, **options)
     assert await sink.takes_lines(frozenset(added)) is expected
     await sink.close()
 

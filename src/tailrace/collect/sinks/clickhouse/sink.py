@@ -6,12 +6,9 @@ each bad row is alone; it is handed back with ClickHouse's message. (Which answe
 `judge`; how requests are repeated: `client`.)
 """
 
-import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import httpx
-import orjson
 from typing_extensions import override
 
 from tailrace.collect.sink import (
@@ -19,12 +16,11 @@ from tailrace.collect.sink import (
     Delivery,
     Encoder,
     Piece,
-    RejectedRow,
     Sink,
     SinkBatch,
     SinkContext,
 )
-from tailrace.collect.sinks.clickhouse.client import ClickhouseClient, DataRefusedError
+from tailrace.collect.sinks.clickhouse.client import ClickhouseClient
 from tailrace.collect.sinks.clickhouse.config import ClickhouseConfig
 from tailrace.collect.sinks.clickhouse.encode import RowEncoder
 from tailrace.collect.sinks.clickhouse.insert import (
@@ -34,18 +30,13 @@ from tailrace.collect.sinks.clickhouse.insert import (
     insert_rejected,
     quote_table,
 )
+from tailrace.collect.sinks.clickhouse.parts import BatchInParts
 from tailrace.collect.sinks.clickhouse.table import Table
 
 COVERED_BY_ORIGIN = frozenset({"host", "source_type", "timestamp"})
 """Fields of a source that a table like `logs.intake` knows from its own columns."""
 
 ADDED_BY_EVERY_SOURCE = frozenset({"source_type", "timestamp"})
-
-
-@dataclass(frozen=True)
-class _Row:
-    line: bytes
-    piece: Piece
 
 
 class ClickhouseSink(Sink):
@@ -105,14 +96,22 @@ class ClickhouseSink(Sink):
     @override
     async def deliver(self, batch: SinkBatch) -> Delivery:
         table = await self._describe()
+
+        async def insert(pieces: Sequence[Piece], token: str) -> int:
+            made = self._insert(table, batch.source_id, pieces)
+            await self._client.insert(made, token, self._settings)
+            return made.size_bytes
+
         before = self._client.attempts
-        delivery = Delivery()
-        try:
-            insert = self._insert(table, batch.source_id, batch.pieces)
-            await self._client.insert(insert, batch.token, self._settings)
-            delivery.sent_rows, delivery.sent_bytes = batch.rows, insert.size_bytes
-        except DataRefusedError as refused:
-            await self._deliver_in_parts(table, batch, str(refused), delivery)
+        parts = BatchInParts(
+            batch,
+            self.context.component_id,
+            insert,
+            self.context.refusals,
+            # Into a table like `logs.intake` any line may go: it sorts out what is no event.
+            must_be_objects=self.config.format == "json_each_row" or not table.line_column,
+        )
+        delivery = await parts.deliver()
         delivery.attempts = self._client.attempts - before
         return delivery
 
@@ -143,49 +142,6 @@ class ClickhouseSink(Sink):
             return insert_json(self._table_name, pieces, "JSONAsString")
         return insert_lines(self._table_name, table.line_column, source_id, pieces)
 
-    async def _deliver_in_parts(
-        self, table: Table, batch: SinkBatch, reason: str, delivery: Delivery
-    ) -> None:
-        """Lines that are no JSON object need no ClickHouse to be found out; then halves."""
-        rows = await asyncio.to_thread(_rows, batch.pieces)
-        if table.line_column is None or self.config.format == "json_each_row":
-            rows, bad = await asyncio.to_thread(_without_bad_json, rows)
-            delivery.rejected += [self._reject(row, reason) for row, reason in bad]
-        await self._split(table, batch, rows, (0, len(rows)), reason, delivery)
-
-    async def _split(
-        self,
-        table: Table,
-        batch: SinkBatch,
-        rows: list[_Row],
-        span: tuple[int, int],
-        reason: str,
-        delivery: Delivery,
-    ) -> None:
-        """Rows `span` were refused together: try each half."""
-        first, end = span
-        if end - first <= 1:
-            for row in rows[first:end]:
-                delivery.rejected.append(self._reject(row, reason))
-            return
-        middle = (first + end) // 2
-        for half in ((first, middle), (middle, end)):
-            part = rows[half[0] : half[1]]
-            insert = self._insert(table, batch.source_id, _pieces(part))
-            token = f"{batch.token}-{half[0]}-{half[1]}"
-            try:
-                await self._client.insert(insert, token, self._settings)
-                delivery.sent_rows += len(part)
-                delivery.sent_bytes += insert.size_bytes
-            except DataRefusedError as refused:
-                await self._split(table, batch, rows, half, str(refused), delivery)
-
-    def _reject(self, row: _Row, reason: str) -> RejectedRow:
-        piece = row.piece
-        return RejectedRow(
-            self.context.component_id, piece.peer, piece.received_at_ms, reason, row.line
-        )
-
 
 def _settings(config: ClickhouseConfig) -> dict[str, str]:
     settings: dict[str, str] = {}
@@ -198,41 +154,3 @@ def _settings(config: ClickhouseConfig) -> dict[str, str]:
     if config.insert_random_shard:
         settings["insert_distributed_one_random_shard"] = "1"
     return settings
-
-
-def _rows(pieces: Sequence[Piece]) -> list[_Row]:
-    return [
-        _Row(line, piece)
-        for piece in pieces
-        for line in bytes(piece.payload).split(b"\n")
-        if line.strip()
-    ]
-
-
-def _without_bad_json(rows: list[_Row]) -> tuple[list[_Row], list[tuple[_Row, str]]]:
-    good: list[_Row] = []
-    bad: list[tuple[_Row, str]] = []
-    for row in rows:
-        try:
-            value = orjson.loads(row.line)
-        except orjson.JSONDecodeError as error:
-            bad.append((row, f"not JSON: {error}"))
-        else:
-            if isinstance(value, dict):
-                good.append(row)
-            else:
-                bad.append((row, "not a JSON object"))
-    return good, bad
-
-
-def _pieces(rows: list[_Row]) -> list[Piece]:
-    """Rows as pieces again, neighbours of one piece together."""
-    grouped: list[tuple[Piece, list[bytes]]] = []
-    for row in rows:
-        if not grouped or grouped[-1][0] is not row.piece:
-            grouped.append((row.piece, []))
-        grouped[-1][1].append(row.line)
-    return [
-        Piece(b"\n".join([*lines, b""]), len(lines), piece.received_at_ms, piece.peer)
-        for piece, lines in grouped
-    ]

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.web_system import WebSystem, running
+from tests.web_system import WebSystem, running, start_web
 
 START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 
@@ -232,3 +232,12 @@ def test_a_wrong_search_is_an_answer_and_no_broken_stream(system: WebSystem) -> 
     answer = system.get("/api/v1/logs/tail", q="(a")
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_an_open_stream_does_not_hold_up_the_end(system: WebSystem) -> None:
+    web = start_web(system.environment)
+    with httpx.stream("GET", f"{web.url}/api/v1/logs/tail", timeout=30) as stream:
+        lines = stream.iter_lines()
+        assert next(lines) == ": connected"
+        assert web.stop() == 0
+        assert "Traceback" not in web.log

@@ -81,7 +81,13 @@ def _context(settings: Settings, store: Reader, clock: Clock, static: StaticFile
         search=LogSearch(store),
         summaries=Summaries(store, SUMMARY_LIMITS),
         hub=LiveHub(store, now),
-        collector=Collector(settings.collector_host, settings.collector_port, client, clock),
+        collector=Collector(
+            settings.collector_host,
+            settings.collector_port,
+            client,
+            clock,
+            is_vector=settings.collector == "vector",
+        ),
         metrics=WebMetrics(new_registry()),
         renderer=Renderer(static),
     )

@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     intake_http: str = "127.0.0.1:9001"
     """Address and port on which JSON is taken by HTTP POST."""
 
+    collector: Literal["tailrace", "vector"] = "tailrace"
+    """What collects: Tailrace's own collector, or the program `vector` with the same files."""
+
     collector_host: str = "127.0.0.1"
     """Address of the collector's own health and metrics pages."""
 

@@ -49,6 +49,14 @@ IntakeHttp = Annotated[
         envvar="TAILRACE_INTAKE_HTTP", metavar="HOST:PORT", help="Where JSON comes in by HTTP"
     ),
 ]
+Collector = Annotated[
+    str | None,
+    typer.Option(
+        envvar="TAILRACE_COLLECTOR",
+        metavar="tailrace|vector",
+        help="What collects: our own, or the program `vector` on the PATH with the same files",
+    ),
+]
 CollectorPort = Annotated[
     int | None,
     typer.Option(

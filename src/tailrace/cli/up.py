@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from rich.text import Text
 
 from tailrace.cli.options import (
     ClickhouseUrl,
+    Collector,
     DataDir,
     EnginePort,
     IntakeHttp,
@@ -31,9 +33,10 @@ from tailrace.supervisor import Child, Listener, Say, Supervisor, check_ports
 COLOURS = {"engine": "cyan", "collector": "green", "web": "blue", "setup": "magenta"}
 NAME_WIDTH = 9
 DEFAULT_PACKS = ("logs",)
+VECTOR_STOP_SECS = 5.0
 
 
-def up(
+def up(  # noqa: PLR0913 — one argument a flag
     packs: Packs = None,
     data_dir: DataDir = None,
     clickhouse: ClickhouseUrl = None,
@@ -42,6 +45,7 @@ def up(
     web_port: WebPort = None,
     intake_tcp: IntakeTcp = None,
     intake_http: IntakeHttp = None,
+    collector: Collector = None,
 ) -> None:
     """Start everything and keep it alive until Ctrl-C."""
     settings = Settings.read(
@@ -52,6 +56,7 @@ def up(
         web_port=web_port,
         intake_tcp=intake_tcp,
         intake_http=intake_http,
+        collector=collector,
     )
     run(settings, packs or DEFAULT_PACKS)
 
@@ -59,6 +64,8 @@ def up(
 def run(settings: Settings, names: Sequence[str], generators: Sequence[Child] = ()) -> None:
     """Run the named packs, with `generators` as further children, until told to stop."""
     packs = find_packs(settings, names)
+    if settings.collector == "vector":
+        _vector()
     check_ports(listeners(settings))
     pipelines = write_pipelines(settings, packs)
     children = [*children_of(settings, packs, pipelines), *generators]
@@ -90,23 +97,45 @@ def children_of(settings: Settings, packs: Sequence[Pack], pipelines: list[Path]
         ready_url=f"http://{settings.web_host}:{settings.web_port}/healthz",
         stop_within_secs=0.5,
     )
-    collector = Child(
+    collector = _collector(settings, pipelines)
+    return [*([] if settings.clickhouse_url else [engine]), setup, web, collector]
+
+
+def _collector(settings: Settings, pipelines: list[Path]) -> Child:
+    if settings.collector == "vector":
+        # It keeps what it could not deliver in memory: it gets the time to deliver it.
+        files = [argument for path in pipelines for argument in ("--config", str(path))]
+        command = (_vector(), *files)
+        return Child("collector", command, after=("setup",), stop_within_secs=VECTOR_STOP_SECS)
+    return Child(
         "collector",
         own_command("collect", *map(str, pipelines)),
         ready_url=f"http://{settings.collector_host}:{settings.collector_port}/healthz",
         stop_within_secs=2.5,
     )
-    return [*([] if settings.clickhouse_url else [engine]), setup, web, collector]
+
+
+def _vector() -> str:
+    path = shutil.which("vector")
+    if path is None:
+        raise UsageError(
+            "cannot find the program `vector` on the PATH. Install it (https://vector.dev), or "
+            "leave out --collector vector (TAILRACE_COLLECTOR): Tailrace's own collector runs the "
+            "same files"
+        )
+    return path
 
 
 def listeners(settings: Settings) -> list[Listener]:
     """Every address that `up` is going to listen on."""
     wanted = [
         Listener(settings.web_host, settings.web_port, "TAILRACE_WEB_PORT"),
-        Listener(settings.collector_host, settings.collector_port, "TAILRACE_COLLECTOR_PORT"),
         _intake("TAILRACE_INTAKE_TCP", settings.intake_tcp),
         _intake("TAILRACE_INTAKE_HTTP", settings.intake_http),
     ]
+    if settings.collector == "tailrace":
+        host, port = settings.collector_host, settings.collector_port
+        wanted.insert(1, Listener(host, port, "TAILRACE_COLLECTOR_PORT"))
     if not settings.clickhouse_url:
         wanted.insert(
             0, Listener(settings.engine_host, settings.engine_port, "TAILRACE_ENGINE_PORT")

@@ -71,6 +71,8 @@ class FakeClickhouse:
         """Given in place of an insert's answer, once each."""
         self.loses_answers = 0
         """So many inserts happen without an answer."""
+        self.swallows_rows = 0
+        """So many times it says that the table has engine Null and no view that reads it."""
         self.hangs = False
         """Whether requests get no answer at all."""
 
@@ -100,6 +102,9 @@ class FakeClickhouse:
             return answer
         if query.startswith("DESCRIBE"):
             return httpx.Response(200, content=self._describe())
+        if "system.tables" in query:
+            self.swallows_rows -= 1
+            return httpx.Response(200, content=b"1\n" if self.swallows_rows >= 0 else b"0\n")
         return self._insert(query, request.url.params["insert_deduplication_token"], body)
 
     def _describe(self) -> bytes:

@@ -91,6 +91,17 @@ def test_a_body_in_chunks_is_the_body() -> None:
     assert len(chunks) < 20
 
 
+async def test_rows_wait_for_a_table_that_would_forget_them() -> None:
+    server = FakeClickhouse()
+    server.swallows_rows = 2
+    sink = make_sink(server)
+    await sink.deliver(batch(b'{"a":1}\n'))
+    await sink.close()
+    asked = [query.split()[0] for query in server.queries]
+    assert asked == ["DESCRIBE", "SELECT", "SELECT", "SELECT", "INSERT"]
+    assert server.rows == [b'{"a":1}']
+
+
 async def test_a_lost_answer_adds_no_row() -> None:
     server = FakeClickhouse()
     server.loses_answers = 2

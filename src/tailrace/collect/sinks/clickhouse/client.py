@@ -39,6 +39,10 @@ ONE_BLOCK = {
 Text indexes are left to merges: building them in the insert takes four times as long.
 """
 
+_SWALLOWS_ROWS = """SELECT count() FROM system.tables
+WHERE database = {database:String} AND name = {table:String}
+    AND engine = 'Null' AND empty(dependencies_table) FORMAT TSV"""
+
 IDLE_CONNECTION_SECS = 3.0
 """Shorter than servers keep them, so that we do not send into one that is being closed."""
 
@@ -94,10 +98,28 @@ class ClickhouseClient:
         return f"cannot use {self._config.endpoint}: {response.text.strip()[:500]}"
 
     async def describe(self, table: str) -> Table:
-        """The table's columns; waits until ClickHouse knows it."""
+        """The table's columns; waits until ClickHouse knows it and keeps what goes into it."""
         query = f"DESCRIBE TABLE {table} FORMAT JSONEachRow"
         answer = await self._until_taken({"query": query}, None)
-        return Table.from_description(orjson.loads(line) for line in answer.splitlines())
+        columns = [orjson.loads(line) for line in answer.splitlines()]
+        soon, _ = self._waits()
+        while await self._swallows_rows():
+            self._trouble.report(f"no materialized view reads {table} yet: run `tailrace setup`")
+            await asyncio.sleep(next(soon))
+        self._trouble.end()
+        return Table.from_description(columns)
+
+    async def _swallows_rows(self) -> bool:
+        """Whether ClickHouse would say yes to rows and forget them, as in the midst of a setup."""
+        answer = await self._until_taken(
+            {
+                "query": _SWALLOWS_ROWS,
+                "param_database": self._config.database,
+                "param_table": self._config.table,
+            },
+            None,
+        )
+        return answer.strip() == b"1"
 
     async def insert(self, insert: Insert, token: str, settings: dict[str, str]) -> None:
         """Bring an insert to ClickHouse; raises DataRefusedError where a row is bad."""

@@ -162,14 +162,16 @@ def measure(session: Any, variant: Variant, table: str) -> dict[str, str]:
         "SELECT round(sum(secondary_indices_compressed_bytes) / sum(rows), 1) "
         f"FROM system.parts {of_table}",
     )
-    middle = "FROM logs.application_logs ORDER BY cityHash64(trace_id) LIMIT 1"
+    somewhere = (
+        "FROM logs.application_logs WHERE trace_id != '' AND attributes['user_id'] != '' "
+        "ORDER BY cityHash64(trace_id) LIMIT 1"
+    )
     known = {
         "table": table,
-        "trace": ask(
-            session,
-            f"SELECT trace_id {middle.replace('ORDER', 'WHERE trace_id != {} ORDER').format(repr(''))}",
-        ),
-        "user": "23766",
+        "middle": ask(session, "SELECT quantile(0.5)(timestamp) FROM logs.application_logs"),
+        "newest": ask(session, "SELECT max(timestamp) FROM logs.application_logs"),
+        "trace": ask(session, f"SELECT trace_id {somewhere}"),
+        "user": ask(session, f"SELECT attributes['user_id'] {somewhere}"),
     }
     for label, question in QUESTIONS.items():
         figures[label] = timed(session, question.format(**known))

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tailrace.clock import Clock
+from tailrace.collect.arrivals import days_of_rejected, days_of_sent
 from tailrace.collect.buffer.journal import Journal
 from tailrace.collect.buffer.recovery import set_damage_aside
 from tailrace.collect.buffer.segment import Segment
@@ -98,16 +99,18 @@ class Deliverer:
         pieces = await asyncio.to_thread(_pieces, segment)
         async with asyncio.TaskGroup() as group:
             for route in routes:
-                own = pieces
-                if route in through_worker:
+                if as_lines := route not in through_worker:
+                    own = pieces
+                else:
                     own = _made_piece(pieces, processed, route.sink_id)
-                group.create_task(self._send(route, segment, own))
+                group.create_task(self._send(route, segment, own, as_lines=as_lines))
         await tools.ledger.finish_segment(
             segment.token,
             self._source_id,
             segment.events,
             self._counts(segment, processed),
             last_positions(segment),
+            days_of_rejected(processed.rejected),
         )
         await self._journal.remove(segment)
         self._report(segment, processed)
@@ -131,7 +134,9 @@ class Deliverer:
         encoders = {route.sink_id: await route.sink.encoder() for route in routes}
         return await self._tools.workers.process(Job(self._source_id, segment, encoders))
 
-    async def _send(self, route: Route, segment: Segment, pieces: Sequence[Piece]) -> None:
+    async def _send(
+        self, route: Route, segment: Segment, pieces: Sequence[Piece], *, as_lines: bool = True
+    ) -> None:
         tools = self._tools
         token = f"{segment.token}-{route.sink_id}"
         batch = SinkBatch(token, self._source_id, pieces)
@@ -151,7 +156,9 @@ class Deliverer:
                 bytes=delivery.sent_bytes,
                 attempts=delivery.attempts,
                 latency_ms=latency_ms,
-            )
+            ),
+            await asyncio.to_thread(days_of_sent, pieces, delivery, as_lines=as_lines),
+            days_of_rejected(delivery.rejected),
         )
         route.metrics.received(batch.rows, batch.size_bytes)
         route.metrics.sent(delivery.sent_rows, delivery.sent_bytes)

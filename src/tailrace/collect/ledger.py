@@ -6,15 +6,19 @@
   that no segment is ever counted twice: received = sum of `received` + events still in the buffer.
 - Rows of segments that are done with are removed after a while; the sums stay.
 - Which spans of a batch a destination refused, as long as the batch is not done with.
+- How many rows of each day of arrival each sink has taken, and how many were rejected, added once,
+  with the batch or segment that they belong to: `tailrace doctor` counts them in the tables.
 - Where each source stood behind what is delivered: see `tailrace.collect.positions`.
 """
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from tailrace.clock import Clock
@@ -53,6 +57,12 @@ CREATE TABLE IF NOT EXISTS sums (
     value INTEGER NOT NULL,
     PRIMARY KEY (component_id, name, reason)
 );
+CREATE TABLE IF NOT EXISTS days (
+    day TEXT NOT NULL,
+    place TEXT NOT NULL,
+    rows INTEGER NOT NULL,
+    PRIMARY KEY (day, place)
+);
 CREATE TABLE IF NOT EXISTS refusals (
     token TEXT NOT NULL,
     first INTEGER NOT NULL,
@@ -68,6 +78,14 @@ CREATE TABLE IF NOT EXISTS positions (
     PRIMARY KEY (source_id, key)
 );
 """
+
+REJECTED = "/rejected"
+"""Place in `days` of what was rejected; all others are ids of sinks."""
+
+Days = Mapping[str, int]
+"""Rows by day of arrival, as `2026-01-31`, UTC."""
+
+NO_DAYS: Days = MappingProxyType({})
 
 RETRY_SECS = 1.0
 _MAY_PASS = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -129,15 +147,20 @@ class Ledger:
 
         return await self._in_thread(read)
 
-    async def write_batch(self, row: BatchRow) -> None:
+    async def write_batch(
+        self, row: BatchRow, sent: Days = NO_DAYS, rejected: Days = NO_DAYS
+    ) -> None:
         """A sink has taken a batch; returns once that is on disk."""
 
         def write() -> None:
             with self._connection as connection:
-                connection.execute(
+                inserted = connection.execute(
                     "INSERT OR IGNORE INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     tuple(vars(row).values()),
-                )
+                ).rowcount
+                if inserted:
+                    _add_days(connection, row.sink_id, sent)
+                    _add_days(connection, REJECTED, rejected)
 
         await self._in_thread(write)
 
@@ -148,6 +171,7 @@ class Ledger:
         events: int,
         counts: Iterable[Count],
         positions: Sequence[Position] = (),
+        rejected: Days = NO_DAYS,
     ) -> None:
         """All sinks have answered: add the sums, once, and note where the source stood."""
         added = list(counts)
@@ -161,6 +185,7 @@ class Ledger:
                 if inserted:
                     _add(connection, added)
                     _add(connection, _sums_of_sinks(connection, token))
+                    _add_days(connection, REJECTED, rejected)
                 connection.execute("DELETE FROM refusals WHERE token GLOB ?", (f"{token}-*",))
                 _put_positions(connection, source_id, positions)
 
@@ -188,13 +213,14 @@ class Ledger:
 
         await self._in_thread(write)
 
-    async def add(self, counts: Iterable[Count]) -> None:
+    async def add(self, counts: Iterable[Count], rejected: Days = NO_DAYS) -> None:
         """Add to the sums what belongs to no segment."""
         added = list(counts)
 
         def write() -> None:
             with self._connection as connection:
                 _add(connection, added)
+                _add_days(connection, REJECTED, rejected)
 
         await self._in_thread(write)
 
@@ -289,6 +315,18 @@ def _sums_of_sinks(connection: sqlite3.Connection, token: str) -> list[Count]:
         for sink_id, *values in rows
         for name, value in zip(("received", "sent", "rejected"), values, strict=True)
     ]
+
+
+def day_of(milliseconds: int) -> str:
+    """Day of arrival of a time in milliseconds."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d")
+
+
+def _add_days(connection: sqlite3.Connection, place: str, days: Days) -> None:
+    connection.executemany(
+        "INSERT INTO days VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET rows = rows + excluded.rows",
+        [(day, place, rows) for day, rows in days.items() if rows],
+    )
 
 
 def _add(connection: sqlite3.Connection, counts: list[Count]) -> None:

@@ -296,12 +296,15 @@ def test_lines_of_one_instant_keep_their_order(store: Store) -> None:
     assert [int(row[0]) for row in rows] == list(reversed(range(500)))
 
 
+EVERY_WAY = (MINIMAL, {"msg": "by another name"}, {"message": "m", "nested": {"a": 1}}, b"bad")
+
+
 def test_a_batch_that_comes_again_adds_nothing(store: Store) -> None:
     for _ in range(3):
-        insert(store, MINIMAL, b"bad", token="t1")
-    assert counts(store) == (1, 1)
-    insert(store, MINIMAL, b"bad", token="t2")
-    assert counts(store) == (2, 2)
+        insert(store, *EVERY_WAY, token="t1")
+    assert counts(store) == (3, 1)
+    insert(store, *EVERY_WAY, token="t2")
+    assert counts(store) == (6, 2)
 
 
 def test_a_batch_that_failed_half_way_is_completed_by_its_retry(store: Store) -> None:
@@ -309,12 +312,20 @@ def test_a_batch_that_failed_half_way_is_completed_by_its_retry(store: Store) ->
     store.command("RENAME TABLE logs.rejected TO logs.rejected_away")
     try:
         with pytest.raises(StoreError):
-            insert(store, MINIMAL, b"bad", token="half")
+            insert(store, *EVERY_WAY, token="half")
     finally:
         store.command("RENAME TABLE logs.rejected_away TO logs.rejected")
     for _ in range(2):
-        insert(store, MINIMAL, b"bad", token="half")
-    assert counts(store) == (1, 1)
+        insert(store, *EVERY_WAY, token="half")
+    assert counts(store) == (3, 1)
+
+
+def test_lines_that_go_different_ways_keep_their_order(store: Store) -> None:
+    lines: list[dict[str, Any]] = [{"message": str(n)} for n in range(30)]
+    lines[5::7] = [{**line, "nested": {"a": 1}} for line in lines[5::7]]
+    lines[3::5] = [{"msg": line["message"]} for line in lines[3::5]]
+    insert(store, *lines[:25], b"bad", json.dumps(lines[25:]).encode())
+    assert [int(row["message"]) for row in stored(store)] == list(range(30))
 
 
 def test_attributes_and_words_are_found_by_their_indexes(store: Store) -> None:

@@ -1,7 +1,8 @@
 -- The way in. Lines of JSON go into `intake`; materialized views pass them on, a block at a time:
 --     intake → fields → sorted → application_logs, or rejected
 -- The first three keep nothing. Each step is a table of its own because ClickHouse then works out
--- each expression once: the same in a single view takes three times as long.
+-- each expression once: the same in a single view takes three times as long. What few lines need has
+-- a view of its own, which gets only those, rather than an `if`, which copies every row.
 CREATE TABLE IF NOT EXISTS logs.intake
 (
     json String COMMENT 'One JSON object, or an array of them',
@@ -18,6 +19,7 @@ CREATE TABLE IF NOT EXISTS logs.fields
     component_id LowCardinality(String),
     peer LowCardinality(String),
     received_at DateTime64(3, 'UTC'),
+    place UInt64 COMMENT 'Of the line within the insert',
     names Array(String),
     texts Array(Nullable(String))
 )
@@ -33,7 +35,10 @@ CREATE TABLE IF NOT EXISTS logs.sorted
     host LowCardinality(String),
     trace_id String,
     span_id String,
-    attributes Map(LowCardinality(String), String),
+    names Array(String),
+    texts Array(Nullable(String)),
+    taken Array(UInt64) COMMENT 'Which of them have a column',
+    is_by_alias UInt8 COMMENT 'Whether any of those goes by another name',
     received_at DateTime64(3, 'UTC'),
     arrival UInt64,
     component_id LowCardinality(String),
@@ -44,10 +49,35 @@ CREATE TABLE IF NOT EXISTS logs.sorted
 ENGINE = Null;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS logs.sorted_to_application_logs TO logs.application_logs AS
+WITH
+    arrayMap(name -> name NOT IN ('timestamp', 'log_level', 'message', 'source', 'host', 'trace_id',
+        'span_id'), names) AS is_attribute
 SELECT
-    timestamp, log_level, message, source, host, trace_id, span_id, attributes, received_at, arrival
+    timestamp, log_level, message, source, host, trace_id, span_id,
+    mapFromArrays(
+        CAST(arrayFilter((name, wanted) -> wanted, names, is_attribute) AS Array(LowCardinality(String))),
+        arrayMap(text -> ifNull(text, 'null'),
+            arrayFilter((text, wanted) -> wanted, texts, is_attribute))) AS attributes,
+    received_at, arrival
 FROM logs.sorted
-WHERE reason = '';
+WHERE reason = '' AND NOT is_by_alias;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS logs.sorted_by_alias_to_application_logs TO logs.application_logs AS
+WITH
+    -- What Vector adds of its own accord is not the event's.
+    arrayMap((name, text, place) -> NOT has(taken, place)
+            AND NOT (name = 'source_type' AND ifNull(text, '') IN
+                ('socket', 'http_server', 'http', 'file', 'stdin', 'syslog', 'kafka', 'exec', 'vector')),
+        names, texts, arrayEnumerate(names)) AS is_attribute
+SELECT
+    timestamp, log_level, message, source, host, trace_id, span_id,
+    mapFromArrays(
+        CAST(arrayFilter((name, wanted) -> wanted, names, is_attribute) AS Array(LowCardinality(String))),
+        arrayMap(text -> ifNull(text, 'null'),
+            arrayFilter((text, wanted) -> wanted, texts, is_attribute))) AS attributes,
+    received_at, arrival
+FROM logs.sorted
+WHERE reason = '' AND is_by_alias;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS logs.sorted_to_rejected TO logs.rejected AS
 SELECT received_at, component_id, peer, reason, raw
@@ -104,8 +134,8 @@ WITH
         whole < 100000000000000000, 1000, 1) AS nanos_per_unit,
     whole <= intDiv(9223372036854775807, nanos_per_unit)
         AND (at_sure_time > 0 OR whole >= 100000000) AS is_number_a_time,
-    fromUnixTimestamp64Nano(toInt64(whole * nanos_per_unit)
-        + toInt64(round(toFloat64OrZero(concat('0.', number_parts[2])) * nanos_per_unit)), 'UTC') AS number_time,
+    toInt64(round(toFloat64OrZero(concat('0.', number_parts[2])) * nanos_per_unit)) AS fraction_nanos,
+    fromUnixTimestamp64Nano(toInt64(whole * nanos_per_unit) + fraction_nanos, 'UTC') AS number_time,
     multiIf(
         time_text = '', NULL,
         is_iso, if(is_on_the_clock,
@@ -143,16 +173,7 @@ WITH
     bitOr(at_log_level != indexOf(names, 'log_level'), bitOr(at_message != indexOf(names, 'message'),
         bitOr(at_source != indexOf(names, 'source'), bitOr(at_host != indexOf(names, 'host'),
         bitOr(at_trace_id != indexOf(names, 'trace_id'), bitOr(at_span_id != indexOf(names, 'span_id'),
-        at_likely_time != indexOf(names, 'timestamp'))))))) AS is_by_alias,
-    -- What Vector adds of its own accord is not the event's.
-    if(bitOr(is_by_alias, has(names, 'source_type')),
-        arrayMap((name, text, place) -> NOT has([at_timestamp, at_log_level, at_message, at_source,
-                at_host, at_trace_id, at_span_id], place)
-            AND NOT (name = 'source_type' AND ifNull(text, '') IN
-                ('socket', 'http_server', 'http', 'file', 'stdin', 'syslog', 'kafka', 'exec', 'vector')),
-            names, texts, arrayEnumerate(names)),
-        arrayMap(name -> name NOT IN ('timestamp', 'log_level', 'message', 'source', 'host',
-            'trace_id', 'span_id'), names)) AS is_attribute
+        bitOr(at_likely_time != indexOf(names, 'timestamp'), has(names, 'source_type')))))))) AS is_by_alias
 SELECT
     ifNull(time_read, toDateTime64(received_at, 9, 'UTC')) AS timestamp,
     transform(level_text, level_names.1, level_names.2, level_text) AS log_level,
@@ -161,12 +182,12 @@ SELECT
     if(own_host != '', own_host, replaceRegexpOne(peer, '^\\[?(.*?)\\]?:[0-9]+$', '\\1')) AS host,
     ifNull(texts[at_trace_id], '') AS trace_id,
     ifNull(texts[at_span_id], '') AS span_id,
-    mapFromArrays(
-        CAST(arrayFilter((name, wanted) -> wanted, names, is_attribute) AS Array(LowCardinality(String))),
-        arrayMap(text -> ifNull(text, 'null'),
-            arrayFilter((text, wanted) -> wanted, texts, is_attribute))) AS attributes,
+    names,
+    texts,
+    [at_timestamp, at_log_level, at_message, at_source, at_host, at_trace_id, at_span_id] AS taken,
+    is_by_alias,
     received_at,
-    toUnixTimestamp64Milli(received_at) * 1048576 + rowNumberInBlock() AS arrival,
+    toUnixTimestamp64Milli(received_at) * 1048576 + place AS arrival,
     component_id,
     peer,
     multiIf(
@@ -180,33 +201,36 @@ SELECT
     json AS raw
 FROM logs.fields;
 
--- Objects inside an object are flattened, three levels deep, to dotted names. They are rare, and
--- reading them takes twice as long: only a line that has one pays for it.
+-- A line with a single brace is a flat object, or nothing that we take. Nearly all lines are flat.
 CREATE MATERIALIZED VIEW IF NOT EXISTS logs.intake_to_fields TO logs.fields AS
+WITH JSONExtract(json, 'Map(String, Nullable(String))') AS top
+SELECT json, component_id, peer, received_at, place, mapKeys(top) AS names, mapValues(top) AS texts
+FROM (SELECT *, rowNumberInBlock() AS place FROM logs.intake)
+WHERE position(json, '{', 2) = 0;
+
+-- Any other may hold objects inside an object: they are flattened to dotted names, three levels deep.
+-- Or it may be an array of objects, which is as many events.
+CREATE MATERIALIZED VIEW IF NOT EXISTS logs.nested_intake_to_fields TO logs.fields AS
 WITH
-    JSONExtract(json, 'Map(String, Nullable(String))') AS top,
-    arrayExists(text -> startsWith(assumeNotNull(text), '{'), mapValues(top)) AS is_nested,
     JSONExtractKeysAndValuesRaw(json) AS one,
     arrayFlatten(arrayMap(pair -> if(startsWith(pair.2, '{') AND pair.2 != '{}',
         arrayMap(inner -> (concat(pair.1, '.', inner.1), inner.2), JSONExtractKeysAndValuesRaw(pair.2)),
         [pair]), one)) AS two,
     arrayFlatten(arrayMap(pair -> if(startsWith(pair.2, '{') AND pair.2 != '{}',
         arrayMap(inner -> (concat(pair.1, '.', inner.1), inner.2), JSONExtractKeysAndValuesRaw(pair.2)),
-        [pair]), two)) AS pairs
+        [pair]), two)) AS three
 SELECT
-    json, component_id, peer, received_at,
-    if(is_nested, pairs.1, mapKeys(top)) AS names,
-    if(is_nested,
-        arrayMap(raw -> if(raw = 'null', NULL,
-            if(startsWith(raw, '"'), JSONExtractString(raw), raw)), pairs.2),
-        mapValues(top)) AS texts
+    json, component_id, peer, received_at, place + number - 1 AS place, three.1 AS names,
+    arrayMap(raw -> if(raw = 'null', NULL, if(startsWith(raw, '"'), JSONExtractString(raw), raw)),
+        three.2) AS texts
 FROM
 (
-    -- An array of objects is as many events.
-    WITH if(startsWith(intake.json, '['), JSONExtractArrayRaw(intake.json), []) AS elements
-    SELECT
-        arrayJoin(if(notEmpty(elements) AND arrayAll(element -> startsWith(element, '{'), elements),
-            elements, [intake.json])) AS json,
-        component_id, peer, received_at
-    FROM logs.intake
+    WITH
+        if(startsWith(line, '['), JSONExtractArrayRaw(line), []) AS elements,
+        if(notEmpty(elements) AND arrayAll(element -> startsWith(element, '{'), elements),
+            elements, [line]) AS events
+    SELECT event.1 AS json, event.2 AS number, component_id, peer, received_at, place
+    FROM (SELECT *, json AS line, rowNumberInBlock() AS place FROM logs.intake)
+    ARRAY JOIN arrayZip(events, arrayEnumerate(events)) AS event
+    WHERE position(line, '{', 2) > 0
 );

@@ -26,6 +26,7 @@ COMMANDS = {
     "search": "Search the logs from the terminal",
     "tail": "Follow the logs in the terminal",
     "sql": "Run a read-only SQL query",
+    "rejected": "List, retry or drop what could not be stored",
 }
 """Each command's one-line help; its code is the function of its name in `cli/<name>.py`."""
 

@@ -1,0 +1,122 @@
+"""What a collector has written down about its work, read from its files without disturbing it.
+
+Everything is read in the order in which the collector writes it last, so that a row that is on its
+way is seen in one place at least: a gap that is found is a gap.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+from tailrace.collect.buffer.format import Record
+from tailrace.collect.buffer.segment import SUFFIX, scan_file
+from tailrace.collect.ledger import FILE, REJECTED
+from tailrace.collect.outcome import SUFFIX as OUTCOME_SUFFIX
+from tailrace.collect.outcome import read as read_outcome
+from tailrace.collect.rejected import FOLDER as REJECTED_FOLDER
+from tailrace.collect.stage import FOLDER as STAGE_FOLDER
+from tailrace.errors import TailraceError
+
+REMOVED = "/removed"
+"""Place of rejected rows that a person retried or dropped."""
+ACCEPTED = "/accepted "
+"""Place, with the table's name behind it, of rows whose absence a person has accepted."""
+
+
+@dataclass(frozen=True)
+class Books:
+    """The books at one moment."""
+
+    sums: Mapping[tuple[str, str, str], int]
+    """By component, name and reason."""
+    days: Mapping[tuple[str, str], int]
+    """Rows by place and day of arrival."""
+    waiting: Mapping[str, int]
+    """Events in the buffer, by source."""
+    waiting_rejected: int
+    """Rejected rows that are not in their table yet."""
+    held: int
+    """Events that transforms hold back."""
+    set_aside: tuple[Path, ...]
+    """Files with what could not be read, or has no place any more."""
+
+    def rows(self, place: str) -> dict[str, int]:
+        """Rows of one place by day."""
+        return {day: rows for (found, day), rows in self.days.items() if found == place}
+
+    def sum(self, component_id: str, name: str) -> int:
+        """A sum over all reasons."""
+        return sum(
+            value
+            for (component, found, _), value in self.sums.items()
+            if component == component_id and found == name
+        )
+
+
+def read_books(buffer: Path) -> Books:
+    """Read the books in a buffer's folder; raises TailraceError where there are none."""
+    ledger = buffer / FILE
+    if not ledger.exists():
+        raise TailraceError(
+            f"cannot find {ledger}: no collector has worked with this folder. "
+            "TAILRACE_DATA_DIR names another"
+        )
+    # A collector adds to the ledger first and forgets a buffered row last.
+    with closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        sums = {(c, n, r): v for c, n, r, v in database.execute("SELECT * FROM sums")}
+        has_days = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'days'").fetchone()
+        found = database.execute("SELECT * FROM days").fetchall() if has_days else []
+    return Books(
+        sums,
+        {(place, day): rows for day, place, rows in found},
+        {
+            unquote(folder.name): _waiting(folder)
+            for folder in sorted(buffer.glob("*/"))
+            if not folder.name.startswith("_")
+        },
+        sum(_waiting(folder) for folder in (buffer / REJECTED_FOLDER).glob("*/")),
+        _held(buffer / STAGE_FOLDER),
+        tuple(_set_aside(buffer)),
+    )
+
+
+def note_removed(buffer: Path, place: str, days: Mapping[str, int]) -> bool:
+    """Add to the books what a person did; False where there are none."""
+    ledger = buffer / FILE
+    if not ledger.exists():
+        return False
+    with closing(sqlite3.connect(ledger, timeout=30)) as database, database:
+        database.executemany(
+            "INSERT INTO days VALUES (?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET rows = rows + excluded.rows",
+            [(day, place, rows) for day, rows in days.items()],
+        )
+    return True
+
+
+def _waiting(folder: Path) -> int:
+    """Events in a folder's segments."""
+    events = 0
+    for path in folder.glob(f"*{SUFFIX}"):
+        try:
+            found = list(scan_file(path))
+        except FileNotFoundError:
+            continue  # delivered just now
+        events += sum(record.events for record in found if isinstance(record, Record))
+    return events
+
+
+def _held(folder: Path) -> int:
+    paths = sorted(folder.glob(f"*{OUTCOME_SUFFIX}"))
+    return read_outcome(paths[-1]).processed.held if paths else 0
+
+
+def _set_aside(buffer: Path) -> Iterator[Path]:
+    for pattern in ("*/*.damaged", "*/*/*.damaged", "*/*.orphaned", f"{REJECTED_FOLDER}/*.jsonl"):
+        yield from sorted(buffer.glob(pattern))
+
+
+__all__ = ["ACCEPTED", "REJECTED", "REMOVED", "Books", "note_removed", "read_books"]

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 
 from tailrace.collect.codecs.bytes import decode_bytes
+from tailrace.collect.codecs.gelf import decode_gelf
 from tailrace.collect.codecs.json import decode_json
+from tailrace.collect.codecs.syslog import decode_syslog
 from tailrace.collect.transform import Event
 
 Decode = Callable[[bytes], list[Event]]
@@ -13,5 +15,7 @@ CODECS: dict[str, Decode] = {
     "bytes": decode_bytes,
     # What sources write that make events themselves: JSON whose lines are never sent as they are.
     "events": decode_json,
+    "gelf": decode_gelf,
     "json": decode_json,
+    "syslog": decode_syslog,
 }

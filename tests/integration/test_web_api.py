@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tailrace.store import Limits
 from tests.web_system import WebSystem, running, start_web
 
 START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -241,3 +242,18 @@ def test_an_open_stream_does_not_hold_up_the_end(system: WebSystem) -> None:
         assert next(lines) == ": connected"
         assert web.stop() == 0
         assert "Traceback" not in web.log
+
+
+def test_attributes_are_found_in_parts_with_and_without_an_index(system: WebSystem) -> None:
+    """Merges build the index, so of the newest rows some are in parts that have none yet."""
+    system.insert(event(n, user=str(n % 10)) for n in range(100))
+    system.store.command("OPTIMIZE TABLE logs.application_logs FINAL")
+    system.insert(event(n, user=str(n % 10)) for n in range(100, 200))
+    assert len(rows_of(system.get("/api/v1/logs", q="user:7"))) == 20
+    assert rows_of(system.get("/api/v1/logs", q="user:77")) == []
+    assert len(rows_of(system.get("/api/v1/logs", q="-user:7 level:info", limit=300))) == 180
+    page = system.get("/", q="user:7")
+    assert page.status_code == 200
+    assert "20 rows" in page.text
+    sql = "SELECT count() FROM logs.application_logs WHERE has(attribute_items, 'user=7')"
+    assert system.store.query(sql, limits=Limits()).value() == 20

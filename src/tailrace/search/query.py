@@ -98,6 +98,15 @@ class Statement:
     parameters: dict[str, ParameterValue]
 
 
+_READ_ATTRIBUTES: Final = "\nSETTINGS query_plan_direct_read_from_text_index = 0"
+"""Sent by the store, too; here so that the SQL that is shown runs wherever it is taken."""
+
+
+def statement_of(sql: str, parameters: Parameters) -> Statement:
+    """A statement for the log table, with the settings that its conditions need."""
+    return Statement(sql + _READ_ATTRIBUTES if "attribute_items" in sql else sql, parameters.values)
+
+
 def condition(query: LogQuery, parameters: Parameters, now: datetime) -> str:
     """What a row must be to belong to the query, whatever the page; `1` for every row."""
     parts = []
@@ -163,7 +172,7 @@ def page_statement(query: LogQuery, now: datetime, *, exact: bool = False) -> St
         + f"ORDER BY {', '.join(f'{name} {direction}' for name in sorted_by)}\n"
         f"LIMIT {query.limit + 1}{offset}"
     )
-    return Statement(sql, parameters.values)
+    return statement_of(sql, parameters)
 
 
 def instant_statement(timestamp_ns: int, arrival: int) -> Statement:
@@ -175,7 +184,7 @@ def instant_statement(timestamp_ns: int, arrival: int) -> Statement:
         f"SELECT {', '.join(ROW_COLUMNS)}, message AS text, length(message)\n"
         f"FROM {LOG_TABLE}\nWHERE timestamp = {moment} AND arrival = {place}\nLIMIT {MAX_LIMIT}"
     )
-    return Statement(sql, parameters.values)
+    return statement_of(sql, parameters)
 
 
 def attribute_names_statement() -> Statement:

@@ -11,7 +11,7 @@ from typing import Final
 
 from tailrace.search.compile import Parameters
 from tailrace.search.logs import Reader
-from tailrace.search.query import LOG_TABLE, LogQuery, Statement, condition
+from tailrace.search.query import LOG_TABLE, LogQuery, Statement, condition, statement_of
 from tailrace.search.times import TimeRange
 from tailrace.store import Limits
 
@@ -159,11 +159,11 @@ def histogram_statement(
     origin = parameters.bind(int(start.timestamp()), "Int64")
     width = parameters.bind(int(step.total_seconds()), "Int64")
     bands = ", ".join(f"countIf(log_level = '{level}')" for level in BAND_LEVELS)
-    return Statement(
+    return statement_of(
         f"SELECT intDiv(toUnixTimestamp64Second(timestamp) - {origin}, {width}) AS step, "
         f"count(), {bands}\n"
         f"FROM {LOG_TABLE}\nWHERE {where}\nGROUP BY step",
-        parameters.values,
+        parameters,
     )
 
 
@@ -172,10 +172,10 @@ def facet_statement(query: LogQuery, facet: str, now: datetime) -> Statement:
     parameters = Parameters()
     where = condition(query, parameters, now)
     column = FACETS[facet]
-    return Statement(
+    return statement_of(
         f"SELECT {column}, count() AS rows\nFROM {LOG_TABLE}\nWHERE {where}\n"
         f"GROUP BY {column}\nORDER BY rows DESC, {column}\nLIMIT {FACET_VALUES}",
-        parameters.values,
+        parameters,
     )
 
 
@@ -183,10 +183,10 @@ def span_statement(query: LogQuery, now: datetime) -> Statement:
     """The first and the last second that has a row, and how many rows there are."""
     parameters = Parameters()
     where = condition(query, parameters, now)
-    return Statement(
+    return statement_of(
         "SELECT toUnixTimestamp64Second(min(timestamp)), toUnixTimestamp64Second(max(timestamp)), "
         f"count()\nFROM {LOG_TABLE}\nWHERE {where}",
-        parameters.values,
+        parameters,
     )
 
 

@@ -16,7 +16,14 @@ from typing import Final
 
 from tailrace.search.compile import Parameters
 from tailrace.search.logs import Reader
-from tailrace.search.query import LOG_TABLE, ROW_COLUMNS, LogQuery, Statement, condition
+from tailrace.search.query import (
+    LOG_TABLE,
+    ROW_COLUMNS,
+    LogQuery,
+    Statement,
+    condition,
+    statement_of,
+)
 from tailrace.search.query import MESSAGE_CHARACTERS as _MESSAGE_CHARACTERS
 from tailrace.search.rows import LogRow
 from tailrace.store import Limits
@@ -111,13 +118,13 @@ def arrivals_statement(filters: Sequence[LogQuery], since_ms: int, now: datetime
     conditions = [condition(query, parameters, now) for query in filters]
     flags = ", ".join(f"toUInt8({one})" for one in conditions)
     wanted = " OR ".join(f"({one})" for one in conditions)
-    return Statement(
+    return statement_of(
         "SELECT toUnixTimestamp64Nano(timestamp), arrival, row_hash, "
         f"[{flags}] AS matches\n"
         f"FROM {LOG_TABLE}\n"
         f"WHERE received_at >= {since} AND ({wanted})\n"
         f"ORDER BY arrival DESC\nLIMIT {_MAX_IDS} BY matches",
-        parameters.values,
+        parameters,
     )
 
 
@@ -129,12 +136,12 @@ def rows_statement(keys: Sequence[_Key]) -> Statement:
         for nanos in (min(key[0] for key in keys), max(key[0] for key in keys))
     )
     arrivals = parameters.bind(sorted({key[1] for key in keys}), "Array(UInt64)")
-    return Statement(
+    return statement_of(
         f"SELECT {', '.join(ROW_COLUMNS)}, leftUTF8(message, {_MESSAGE_CHARACTERS}) AS text, "
         "length(message), NULL, row_hash\n"
         f"FROM {LOG_TABLE}\n"
         f"WHERE timestamp >= {least} AND timestamp <= {greatest} AND arrival IN {arrivals}",
-        parameters.values,
+        parameters,
     )
 
 

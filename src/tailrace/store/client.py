@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
 import clickhouse_connect
@@ -56,6 +56,15 @@ class Limits:
             "max_memory_usage": self.max_memory_bytes,
             "readonly": 1,
         }
+
+
+_FOR_ATTRIBUTE_ITEMS: Final[dict[str, Value]] = {"query_plan_direct_read_from_text_index": 0}
+"""What a query of the index on attributes needs, whose expression has a lambda.
+
+ClickHouse (26.9) answers from the index alone, and in a part whose index no merge has built yet it
+rebuilds the expression from its text, where the lambda is lost: code 43, the query fails. Without
+that, reading the index still says which granules to read.
+"""
 
 
 @dataclass(frozen=True)
@@ -152,7 +161,7 @@ class Store:
         client = self._connected()
         with self._errors():
             answer = client.query(
-                sql, parameters=dict(parameters or {}), settings=_settings(limits, settings)
+                sql, parameters=dict(parameters or {}), settings=_settings(sql, limits, settings)
             )
             rows = [tuple(row) for row in answer.result_rows]
         return Result(
@@ -177,7 +186,7 @@ class Store:
         client = self._connected()
         with self._errors():
             answer = client.query_row_block_stream(
-                sql, parameters=dict(parameters or {}), settings=_settings(limits, settings)
+                sql, parameters=dict(parameters or {}), settings=_settings(sql, limits, settings)
             )
             with answer:
                 source: Any = answer.source
@@ -289,8 +298,11 @@ class Stream:
     blocks: Iterator[list[tuple[Any, ...]]]
 
 
-def _settings(limits: Limits | None, settings: Mapping[str, Value] | None) -> dict[str, Value]:
-    return {**(settings or {}), **(limits.as_settings() if limits else {})}
+def _settings(
+    sql: str, limits: Limits | None, settings: Mapping[str, Value] | None
+) -> dict[str, Value]:
+    needed = _FOR_ATTRIBUTE_ITEMS if "attribute_items" in sql else {}
+    return {**needed, **(settings or {}), **(limits.as_settings() if limits else {})}
 
 
 def _statistics(summary: Mapping[str, Any], rows: int, limits: Limits | None) -> Statistics:

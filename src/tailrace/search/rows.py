@@ -127,4 +127,5 @@ def iso_of_ns(nanos: int) -> str:
     digits = f"{rest:09d}"
     while len(digits) > 3 and digits.endswith("000"):
         digits = digits[:-3]
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{digits}Z"
+    # isoformat takes a third of the time of strftime, and a page has two hundred of these
+    return f"{moment.replace(tzinfo=None).isoformat()}.{digits}Z"

@@ -35,7 +35,7 @@ class Context:
         return datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC)
 
 
-def _context(request: Request) -> Context:
+async def _context(request: Request) -> Context:
     return cast(Context, request.app.state.context)
 
 

@@ -68,7 +68,7 @@ class SearchState:
         return replace(self, cursor="", **{facet: changed})
 
 
-def _filters(
+async def _filters(
     q: Annotated[
         str,
         Query(
@@ -97,7 +97,7 @@ def _filters(
     return SearchState(q, tuple(level or ()), tuple(source or ()), tuple(host or ()), start, end)
 
 
-def _state(
+async def _state(
     filters: Annotated[SearchState, Depends(_filters)],
     order: Annotated[
         str,

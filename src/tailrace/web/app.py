@@ -60,7 +60,7 @@ def create_app(settings: Settings, store: Reader, clock: Clock | None = None) ->
         lifespan=lifespan,
     )
     app.state.context = context
-    problems.install(app)
+    problems.install(app, context.renderer)
     for router in (api_logs.router, health.router, docs.router, page_logs.router):
         app.include_router(router)
     app.include_router(static.router())

@@ -3,19 +3,23 @@
     {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": "cannot read …"}
 
 `detail` is fit for a person. A search that cannot be understood has `text` and `position` besides,
-wrong parameters have `errors`, each with its `name` and `detail`.
+wrong parameters have `errors`, each with its `name` and `detail`. A browser that asked for a page
+gets the same status and detail as a page.
 """
 
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import cast
 
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 
 from tailrace.errors import QueryError, StoreError, StoreUnavailableError, TailraceError
 from tailrace.telemetry import get_logger
+from tailrace.web.render import Renderer
 from tailrace.web.security import HEADERS
 
 MEDIA_TYPE = "application/problem+json"
@@ -62,42 +66,68 @@ def problem_of(error: TailraceError) -> Response:
     return problem(status, str(error), headers)
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error of `app` in this shape."""
-    app.add_exception_handler(TailraceError, _on_tailrace_error)
-    app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_exception_handler(Exception, _on_bug)
+def install(app: FastAPI, renderer: Renderer) -> None:
+    """Answer every error of `app` in this shape, those of pages through `renderer`."""
+    answer = _Answers(renderer)
+    app.add_exception_handler(TailraceError, answer.to_tailrace_error)
+    app.add_exception_handler(HTTPException, answer.to_http_exception)
+    app.add_exception_handler(RequestValidationError, answer.to_wrong_parameters)
+    app.add_exception_handler(Exception, answer.to_bug)
 
 
-async def _on_tailrace_error(_request: Request, error: Exception) -> Response:
-    return problem_of(cast(TailraceError, error))
+@dataclass(frozen=True)
+class _Answers:
+    """The application's handlers of errors."""
+
+    renderer: Renderer
+
+    async def to_tailrace_error(self, request: Request, error: Exception) -> Response:
+        ours = cast(TailraceError, error)
+        if not _is_for_page(request):
+            return problem_of(ours)
+        return self._answer(request, status_of(ours), str(ours))
+
+    async def to_http_exception(self, request: Request, error: Exception) -> Response:
+        refused = cast(HTTPException, error)
+        headers = dict(refused.headers or {})
+        detail = str(refused.detail)
+        if refused.status_code == 404 and detail == "Not Found":
+            detail = f"cannot find {request.url.path!r}: /docs lists what there is"
+        if refused.status_code == 405:
+            allowed = headers.get("Allow")
+            detail = f"cannot {request.method} {request.url.path!r}: allowed is {allowed}"
+        return self._answer(request, refused.status_code, detail, headers)
+
+    async def to_wrong_parameters(self, request: Request, error: Exception) -> Response:
+        errors = [
+            {"name": str(item["loc"][-1]), "detail": str(item["msg"])}
+            for item in cast(RequestValidationError, error).errors()
+        ]
+        named = ", ".join(f"{item['name']} ({item['detail']})" for item in errors)
+        return self._answer(request, 422, f"cannot use the parameters: {named}", errors=errors)
+
+    async def to_bug(self, request: Request, error: Exception) -> Response:
+        _log.error("BUG: a request failed", path=request.url.path, exc_info=error)
+        detail = "BUG: the request failed inside Tailrace; its own log lines have the details"
+        # This answer is made outside of the middleware that adds these headers.
+        return self._answer(request, 500, detail, dict(HEADERS))
+
+    def _answer(
+        self,
+        request: Request,
+        status: int,
+        detail: str,
+        headers: dict[str, str] | None = None,
+        **members: object,
+    ) -> Response:
+        if not _is_for_page(request):
+            return problem(status, detail, headers, **members)
+        title = HTTPStatus(status).phrase
+        html = self.renderer.render("error.html", title=title, detail=detail)
+        return HTMLResponse(html, status, {**(headers or {}), "Cache-Control": "no-store"})
 
 
-async def _on_http_exception(request: Request, error: Exception) -> Response:
-    refused = cast(HTTPException, error)
-    headers = dict(refused.headers or {})
-    detail = str(refused.detail)
-    if refused.status_code == 404 and detail == "Not Found":
-        detail = f"cannot find {request.url.path!r}: /docs lists what there is"
-    if refused.status_code == 405:
-        detail = f"cannot {request.method} {request.url.path!r}: allowed is {headers.get('Allow')}"
-    return problem(refused.status_code, detail, headers)
-
-
-async def _on_validation_error(_request: Request, error: Exception) -> Response:
-    errors = [
-        {"name": str(item["loc"][-1]), "detail": str(item["msg"])}
-        for item in cast(RequestValidationError, error).errors()
-    ]
-    named = ", ".join(f"{item['name']} ({item['detail']})" for item in errors)
-    return problem(422, f"cannot use the parameters: {named}", errors=errors)
-
-
-async def _on_bug(request: Request, error: Exception) -> Response:
-    _log.error("BUG: a request failed", path=request.url.path, exc_info=error)
-    return problem(
-        500,
-        "BUG: the request failed inside Tailrace; its own log lines have the details",
-        dict(HEADERS),  # this answer is made outside of the middleware that adds them
-    )
+def _is_for_page(request: Request) -> bool:
+    """Whether a browser asks, to show the answer to a person."""
+    is_api = request.url.path.startswith(("/api/", "/static/"))
+    return not is_api and "text/html" in request.headers.get("accept", "")

@@ -40,6 +40,7 @@ class StaticFiles:
         """The route that serves them."""
         router = APIRouter(include_in_schema=False)
 
+        @router.head("/static/{version}/{path:path}")
         @router.get("/static/{version}/{path:path}")
         async def static_file(version: str, path: str) -> Response:
             content = self._contents.get(path)

@@ -10,6 +10,7 @@ from tailrace.errors import StoreError, StoreUnavailableError
 from tailrace.settings import Settings
 from tailrace.testing import FakeStore, ManualClock
 from tailrace.web.app import create_app
+from tailrace.web.delivery import Collector
 
 DOWN = StoreUnavailableError("cannot reach ClickHouse at http://127.0.0.1:1: refused")
 
@@ -45,6 +46,38 @@ def check(answer: httpx.Response, status: int) -> dict[str, object]:
 async def test_unknown_path(web: Web) -> None:
     body = check(await web.client.get("/nothing"), 404)
     assert "/nothing" in str(body["detail"])
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/nothing", 404), ("/?limit=many", 422), ("/?limit=0", 422)]
+)
+async def test_a_browser_gets_a_page(web: Web, path: str, status: int) -> None:
+    answer = await web.client.get(path, headers={"Accept": "text/html,*/*;q=0.8"})
+    assert answer.status_code == status
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "cannot" in answer.text
+    check(await web.client.get(path), status)
+    api = await web.client.get("/api/v1/nothing", headers={"Accept": "text/html"})
+    check(api, 404)
+
+
+async def test_a_page_with_a_bug_is_a_page(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(_self: object, *_arguments: object) -> None:
+        raise ZeroDivisionError("<script>")
+
+    monkeypatch.setattr(Collector, "delivery", broken)
+    with capture_logs():
+        answer = await web.client.get("/", headers={"Accept": "text/html"})
+    assert answer.status_code == 500
+    assert "BUG:" in answer.text
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "script>" not in answer.text.replace("</script>", "")
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/healthz"])
+async def test_head_answers_as_get_does(web: Web, path: str) -> None:
+    assert (await web.client.head(path)).status_code == 200
 
 
 async def test_wrong_method_on_every_route(web: Web) -> None:

@@ -15,12 +15,14 @@ _TABLE_IS_THERE = (
 )
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", summary="Alive", response_class=Response)
 async def healthz() -> Response:
     """200 for as long as the process answers."""
     return Response("ok\n", media_type="text/plain")
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="Ready to serve", response_class=Response)
 async def readyz(shared: Shared) -> Response:
     """200 once ClickHouse answers, its tables are there and the collector is ready."""

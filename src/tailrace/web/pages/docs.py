@@ -8,6 +8,7 @@ from tailrace.web.context import Shared
 router = APIRouter(include_in_schema=False)
 
 
+@router.head("/docs")
 @router.get("/docs")
 async def docs(shared: Shared) -> HTMLResponse:
     """The page."""

@@ -48,6 +48,7 @@ class Around:
     delivery: Delivery
 
 
+@router.head("/", response_model=None)
 @router.get("/", response_model=None)
 async def explorer(
     shared: Shared,

@@ -29,7 +29,15 @@ def test_lines_are_counted_as_the_table_counts_them(lines: bytes, rows: int) -> 
 
 
 def test_rows_are_counted_by_day_of_arrival_without_the_rejected() -> None:
-    pieces = [Piece(b"{}\n{}\n", 2, DAY_MS - 1), Piece(b"{}\n{}\n{}\n", 3, DAY_MS)]
+    pieces = [Piece(b"{}\n{}\n", 2, DAY_MS - 1, "a"), Piece(b"{}\n{}\n{}\n", 3, DAY_MS, "b")]
     rejected = [RejectedRow("out", "", DAY_MS, "bad", b"{}")]
     days = days_of_sent(pieces, Delivery(rejected=rejected), as_lines=True)
     assert days == {"1970-01-01": 2, "1970-01-02": 2}
+
+
+def test_lines_that_came_together_share_a_day() -> None:
+    pieces = [Piece(b"{}\n", 1, DAY_MS - 1), Piece(b"{}\n", 1, DAY_MS)]
+    assert days_of_sent(pieces, Delivery(), as_lines=True) == {"1970-01-01": 2}
+    apart = [Piece(b"{}\n", 1, DAY_MS - 1), Piece(b"{}\n", 1, DAY_MS + 2000)]
+    days = days_of_sent(apart, Delivery(), as_lines=True)
+    assert days == {"1970-01-01": 1, "1970-01-02": 1}

@@ -1,0 +1,177 @@
+"""Adds up source → buffer → table, for `tailrace doctor`.
+
+The collector's books say how many rows of each day of arrival every sink has delivered, and how
+many were rejected; the tables are counted. More rows than in the books are somebody else's. Fewer
+are a gap, unless their day is past the retention or a person has accepted that they are gone.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal, cast
+
+from tailrace.collect.books import ACCEPTED, REJECTED, REMOVED, Books
+from tailrace.collect.config import Config
+from tailrace.collect.sinks.clickhouse.config import ClickhouseConfig
+from tailrace.store.census import Census
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check has found."""
+
+    state: Literal["ok", "warn", "bad"]
+    check: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Rows of one day that are not where they were delivered to."""
+
+    place: str
+    """The tables, as text."""
+    day: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class _Account:
+    tables: tuple[str, ...]
+    expected: Mapping[str, int]
+
+    @property
+    def place(self) -> str:
+        return " and ".join(self.tables)
+
+
+class Accounts:
+    """The books beside the tables."""
+
+    def __init__(
+        self, books: Books, config: Config, census: Census, rejected_table: str, today: date
+    ) -> None:
+        self._books = books
+        self._config = config
+        self._census = census
+        self._rejected_table = rejected_table
+        self._today = today
+        self.gaps: list[Gap] = []
+        """What `findings` has found missing."""
+
+    def findings(self) -> Iterator[Finding]:
+        """Every part of the way, in the order of the events' flow."""
+        yield from self._sources()
+        yield from self._sinks()
+        pending = self._books.waiting_rejected
+        for account in self._accounts():
+            yield from self._compare(account, pending)
+        for path in self._books.set_aside:
+            lines = path.suffix == ".jsonl"
+            state: Literal["warn", "bad"] = "warn" if lines else "bad"
+            what = "rejected rows without a table" if lines else "could not be read or used"
+            yield Finding(state, "set aside", f"{path}: {what}")
+
+    def _sources(self) -> Iterator[Finding]:
+        books = self._books
+        for source_id in self._config.sources:
+            delivered = books.sum(source_id, "received")
+            waiting = books.waiting.get(source_id, 0)
+            text = f"{delivered:,} delivered, {waiting:,} in the buffer"
+            yield Finding("ok", f"source {source_id}", text)
+        for source_id, waiting in books.waiting.items():
+            if waiting and source_id not in self._config.sources:
+                text = (
+                    f"{waiting:,} events are in its buffer, but no configuration has it: run the "
+                    "collector once more with it"
+                )
+                yield Finding("bad", f"source {source_id}", text)
+        if books.held:
+            yield Finding("ok", "transforms", f"{books.held:,} events are held back")
+
+    def _sinks(self) -> Iterator[Finding]:
+        for sink_id in self._config.sinks:
+            received = self._books.sum(sink_id, "received")
+            sent = self._books.sum(sink_id, "sent")
+            rejected = self._books.sum(sink_id, "rejected")
+            text = f"{received:,} received, {sent:,} sent, {rejected:,} rejected"
+            missing = received - sent - rejected
+            if missing:
+                yield Finding("bad", f"sink {sink_id}", f"{text}: {missing:,} are unaccounted for")
+            else:
+                yield Finding("ok", f"sink {sink_id}", text)
+
+    def _accounts(self) -> Iterator[_Account]:
+        """What must be in which tables. A table like `logs.intake` may itself reject rows."""
+        expected: dict[tuple[str, ...], Counter[str]] = {}
+        for sink_id, sink in self._config.sinks.items():
+            if sink.type != "clickhouse":
+                continue
+            options = cast(ClickhouseConfig, sink)
+            keepers = self._census.keepers(f"{options.database}.{options.table}")
+            rows = Counter(self._books.rows(sink_id))
+            expected.setdefault(tuple(sorted(keepers)), Counter()).update(rows)
+        rejected = Counter(self._books.rows(REJECTED))
+        rejected.subtract(self._books.rows(REMOVED))
+        own = (self._rejected_table,)
+        pool = next((tables for tables in expected if self._rejected_table in tables), own)
+        expected.setdefault(pool, Counter()).update(rejected)
+        yield from (_Account(tables, rows) for tables, rows in expected.items())
+
+    def _compare(self, account: _Account, pending: int) -> Iterator[Finding]:
+        if not account.tables or not all(map(self._census.has_arrival, account.tables)):
+            if sum(account.expected.values()):
+                where = account.place or "the tables of a sink"
+                yield Finding("warn", "tables", f"{where}: rows cannot be counted by arrival")
+            return
+        found: Counter[str] = Counter()
+        for table in account.tables:
+            found.update(self._census.rows_by_day(table))
+        accepted = self._books.rows(ACCEPTED + account.place)
+        if self._rejected_table not in account.tables:
+            pending = 0
+        expired = missing = 0
+        for day, rows in sorted(account.expected.items(), reverse=True):
+            gap = rows - accepted.get(day, 0) - found[day]
+            covered = min(max(gap, 0), pending)
+            pending -= covered
+            gap -= covered
+            if gap > 0 and self._is_past(day, account):
+                expired += gap
+            elif gap > 0:
+                missing += gap
+                self.gaps.append(Gap(account.place, day, gap))
+                yield self._gap(account, day, gap)
+        if not missing:
+            yield Finding("ok", account.place, self._sum(account, found, expired))
+
+    def _is_past(self, day: str, account: _Account) -> bool:
+        days = [ttl for table in account.tables if (ttl := self._census.ttl_days(table))]
+        return bool(days) and date.fromisoformat(day) <= self._today - timedelta(days=min(days))
+
+    def _gap(self, account: _Account, day: str, rows: int) -> Finding:
+        text = f"{rows:,} rows that arrived on {day} were delivered, and are not there"
+        for table in account.tables:
+            facts = self._census.tables[table]
+            for deletion in self._census.deletions(table):
+                text += f"\n{table}: somebody deleted rows, {deletion}"
+            if not self._census.rows_by_day(table) and table != self._rejected_table:
+                text += (
+                    f"\n{table} is empty: it was truncated, or made anew "
+                    f"(its definition is of {facts.changed_at})"
+                )
+        return Finding("bad", account.place, text)
+
+    def _sum(self, account: _Account, found: Counter[str], expired: int) -> str:
+        there, expected = found.total(), sum(account.expected.values())
+        text = f"{there:,} rows, {expected:,} delivered"
+        if expired:
+            text += f"; {expired:,} are past the retention"
+        accepted = sum(self._books.rows(ACCEPTED + account.place).values())
+        if accepted:
+            text += f"; {accepted:,} are gone, and that was accepted"
+        more = there - (expected - expired - accepted)
+        if more > 0:
+            text += f"; {more:,} came another way"
+        return text

@@ -1,0 +1,96 @@
+"""Counts rows by day of arrival, for whoever knows how many there should be."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tailrace.store.client import Store
+
+_TARGET = re.compile(r"\bTO\s+`?([\w-]+)`?\.`?([\w-]+)`?")
+_TTL_DAYS = re.compile(r"\bTTL\b.*?(?:toIntervalDay\((\d+)\)|INTERVAL (\d+) DAY)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class TableFacts:
+    """What ClickHouse says of a table."""
+
+    name: str
+    engine: str
+    made: str
+    """What made it, as SQL."""
+    feeds: tuple[str, ...]
+    """Materialized views that get what is inserted into it."""
+    changed_at: str
+
+
+class Census:
+    """The tables of one ClickHouse, as they were when this was made."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        found = store.query(
+            "SELECT concat(database, '.', name), engine, create_table_query, "
+            "arrayMap((d, t) -> concat(d, '.', t), dependencies_database, dependencies_table), "
+            "toString(metadata_modification_time) FROM system.tables "
+            "WHERE database NOT IN ('system', 'information_schema', 'INFORMATION_SCHEMA')"
+        )
+        self.tables = {
+            name: TableFacts(name, engine, made, tuple(feeds), changed_at)
+            for name, engine, made, feeds, changed_at in found.rows
+        }
+
+    def version(self) -> str:
+        """ClickHouse's version."""
+        return str(self._store.query("SELECT version()").value())
+
+    def keepers(self, table: str) -> frozenset[str]:
+        """Tables in which rows that are inserted into `table` stay."""
+        return frozenset(self._keepers(table, set()))
+
+    def has_arrival(self, table: str) -> bool:
+        """Whether the table says when a row arrived."""
+        facts = self.tables.get(table)
+        return facts is not None and "received_at" in facts.made
+
+    def rows_by_day(self, table: str) -> dict[str, int]:
+        """Rows by day of arrival, as 2026-01-31, UTC."""
+        sql = (
+            "SELECT toString(toDate(received_at)) AS day, count() "  # noqa: S608 (a checked name)
+            f"FROM {self._quoted(table)} GROUP BY day"
+        )
+        return {str(day): int(rows) for day, rows in self._store.query(sql).rows}
+
+    def ttl_days(self, table: str) -> int | None:
+        """Days after which the table drops rows; None: never, or not by days."""
+        facts = self.tables.get(table)
+        found = _TTL_DAYS.search(facts.made) if facts else None
+        return int(found[1] or found[2]) if found else None
+
+    def deletions(self, table: str) -> list[str]:
+        """Statements that have removed rows, newest first, with their time."""
+        database, _, name = table.partition(".")
+        found = self._store.query(
+            "SELECT create_time, command FROM system.mutations "
+            "WHERE database = {database:String} AND table = {table:String} "
+            "AND (command ILIKE '%DELETE%' OR command ILIKE '%_row_exists%') "
+            "ORDER BY create_time DESC LIMIT 3",
+            {"database": database, "table": name},
+        )
+        return [f"{when}: {command}" for when, command in found.rows]
+
+    def _keepers(self, table: str, seen: set[str]) -> Iterator[str]:
+        facts = self.tables.get(table)
+        if facts is None or table in seen:
+            return
+        seen.add(table)
+        if facts.engine != "Null":
+            yield table
+        for view in facts.feeds:
+            made = self.tables[view].made if view in self.tables else ""
+            target = _TARGET.search(made)
+            if target and facts.engine == "Null":
+                yield from self._keepers(f"{target[1]}.{target[2]}", seen)
+
+    @staticmethod
+    def _quoted(table: str) -> str:
+        return ".".join(f"`{part.replace('`', '')}`" for part in table.split(".", 1))

@@ -3,8 +3,9 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import pytest
 from pydantic import ValidationError
@@ -12,16 +13,21 @@ from pydantic import ValidationError
 from tailrace.clock import SystemClock
 from tailrace.collect.codecs import CODECS
 from tailrace.collect.component import Component, Options
+from tailrace.collect.datagrams import DatagramSource
 from tailrace.collect.metrics import Metrics
 from tailrace.collect.sink import Piece, Sink, SinkBatch
 from tailrace.collect.sinks import SINKS
 from tailrace.collect.sinks.clickhouse.config import ClickhouseConfig
 from tailrace.collect.sinks.clickhouse.sink import ClickhouseSink
-from tailrace.collect.source import Frames, RejectedLine, Source, SourceContext
+from tailrace.collect.source import Frames, Position, RejectedLine, Source, SourceContext
 from tailrace.collect.sources import SOURCES
+from tailrace.collect.sources.file.config import FileConfig
+from tailrace.collect.sources.file.source import FileSource
 from tailrace.collect.sources.http_server import HttpServerConfig, HttpServerSource
-from tailrace.collect.sources.socket import SocketConfig, SocketSource
+from tailrace.collect.sources.socket import SocketConfig, SocketSource, build_socket
 from tailrace.collect.sources.stdin import StdinConfig, StdinSource
+from tailrace.collect.sources.syslog import SyslogConfig, build_syslog
+from tailrace.collect.streams import StreamSource
 from tailrace.errors import PortTakenError
 from tailrace.telemetry import new_registry
 from tests.unit.collect.support import FakeClickhouse, quiet_log, sink_context, until
@@ -161,7 +167,141 @@ async def _stdin(intake: GatedIntake) -> Driver:
     return Driver(source, intake, metrics, send, lambda: os.close(writing))
 
 
-DRIVERS = {"socket": _tcp, "http_server": _http, "stdin": _stdin}
+async def _udp(intake: GatedIntake) -> Driver:
+    config: dict[str, object] = {
+        "mode": "udp",
+        "address": "127.0.0.1:0",
+        "decoding": {"codec": "json"},
+    }
+    driver, source = _datagrams(intake, config)
+
+    async def send(data: bytes) -> bool:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            await _send_lines(sender, data, ("127.0.0.1", source.port))
+        return True
+
+    return replace(driver, send=send)
+
+
+async def _unix_datagram(intake: GatedIntake) -> Driver:
+    path = f"{tempfile.mkdtemp()}/socket"
+    config: dict[str, object] = {
+        "mode": "unix_datagram",
+        "path": path,
+        "decoding": {"codec": "json"},
+    }
+    driver, _ = _datagrams(intake, config)
+
+    async def send(data: bytes) -> bool:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            await _send_lines(sender, data, path)
+        return True
+
+    return replace(driver, send=send)
+
+
+def _datagrams(intake: GatedIntake, config: dict[str, object]) -> tuple[Driver, DatagramSource]:
+    context, metrics = _context(intake, "socket")
+    source = build_socket(SocketConfig.model_validate(config), context)
+    assert isinstance(source, DatagramSource)
+
+    async def send(data: bytes) -> bool:
+        raise NotImplementedError
+
+    return Driver(source, intake, metrics, send), source
+
+
+async def _send_lines(sender: socket.socket, data: bytes, address: tuple[str, int] | str) -> None:
+    """Each line as a datagram, no more at once than the system has room for."""
+    sender.setblocking(False)
+    for number, line in enumerate(data.splitlines()):
+        if number % 5 == 0:
+            await asyncio.sleep(0)
+        sender.sendto(line, address)
+
+
+async def _unix_stream(intake: GatedIntake) -> Driver:
+    path = f"{tempfile.mkdtemp()}/socket"
+    context, metrics = _context(intake, "socket")
+    options = {"mode": "unix_stream", "path": path, "decoding": {"codec": "json"}}
+    source = build_socket(SocketConfig.model_validate(options), context)
+
+    async def send(data: bytes) -> bool:
+        _, writer = await asyncio.open_unix_connection(path)
+        writer.write(data)
+        writer.close()
+        await writer.wait_closed()
+        return True
+
+    return Driver(source, intake, metrics, send)
+
+
+async def _syslog(intake: GatedIntake) -> Driver:
+    context, metrics = _context(intake, "syslog")
+    options = {"mode": "tcp", "address": "127.0.0.1:0"}
+    source = build_syslog(SyslogConfig.model_validate(options), context)
+    assert isinstance(source, StreamSource)
+
+    async def send(data: bytes) -> bool:
+        _, writer = await asyncio.open_connection("127.0.0.1", source.port)
+        writer.write(b"".join(b"%d %s" % (len(line), line) for line in data.splitlines()))
+        writer.close()
+        await writer.wait_closed()
+        return True
+
+    return Driver(source, intake, metrics, send)
+
+
+async def _file(intake: GatedIntake) -> Driver:
+    path = f"{tempfile.mkdtemp()}/app.log"
+    context, metrics = _context(intake, "file")
+    options = {"include": [path], "glob_minimum_cooldown_ms": 1}
+    context = replace(context, positions=ForgetfulPositions())
+    source = FileSource(FileConfig.model_validate(options), context)
+
+    async def send(data: bytes) -> bool:
+        before = intake.taken
+        await asyncio.to_thread(_append, path, data)
+        await until(lambda: intake.taken > before)
+        return True
+
+    return Driver(source, intake, metrics, send)
+
+
+def _append(path: str, data: bytes) -> None:
+    with open(path, "ab") as file:
+        file.write(data)
+
+
+@dataclass
+class ForgetfulPositions:
+    """A source's memory that is empty."""
+
+    found: Mapping[str, Position] = field(default_factory=dict)
+
+    async def put(self, positions: Sequence[Position]) -> None:
+        """Keep nothing."""
+
+    async def forget(self, keys: Sequence[str]) -> None:
+        """Nothing was kept."""
+
+
+DRIVERS = {
+    "file": _file,
+    "http_server": _http,
+    "socket": _tcp,
+    "socket, udp": _udp,
+    "socket, unix_datagram": _unix_datagram,
+    "socket, unix_stream": _unix_stream,
+    "stdin": _stdin,
+    "syslog": _syslog,
+}
+HAVE_NO_DRIVER = {"demo_logs"}
+"""Sources that take nothing from anybody."""
+
+
+def test_every_source_has_a_driver() -> None:
+    assert {name.partition(",")[0] for name in DRIVERS} | HAVE_NO_DRIVER >= SOURCES.keys()
 
 
 @pytest.fixture(params=sorted(DRIVERS))

@@ -86,6 +86,7 @@ class DatagramSource(Source):
                     await self._all_taken.wait()
                 await self._all_taken.wait()
         self._socket.close()
+        self._socket = None
         self.options.clean_up()
         self._pump.cancel()
         with suppress(asyncio.CancelledError):

@@ -63,7 +63,10 @@ class SyslogFramer:
                 break
             end = space + 1 + int(count)
             if int(count) > self._max_length:
-                too_long.append(data[space + 1 : end][:KEPT_OF_LONG_LINE_BYTES])
+                kept = min(self._max_length, KEPT_OF_LONG_LINE_BYTES)
+                if size <= space + kept:
+                    break
+                too_long.append(data[space + 1 : space + 1 + kept])
                 self._to_skip = max(0, end - size)
             elif end > size:
                 break

@@ -27,6 +27,7 @@ COMMANDS = {
     "tail": "Follow the logs in the terminal",
     "sql": "Run a read-only SQL query",
     "rejected": "List, retry or drop what could not be stored",
+    "top": "Show what flows through the running collector",
     "doctor": "Add up what came in and what is stored, and look after the whole",
 }
 """Each command's one-line help; its code is the function of its name in `cli/<name>.py`."""

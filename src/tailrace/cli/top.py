@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import httpx
 import orjson
@@ -105,7 +105,7 @@ def take_sample(client: httpx.Client, url: str) -> Sample:
 
 def read_components(text: str) -> dict[str, Component]:
     """Components in Prometheus' text, sources first, then transforms, then sinks."""
-    counts: dict[str, dict[str, int]] = {}
+    counts: dict[str, dict[str, Any]] = {}
     kinds: dict[str, tuple[str, str]] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:

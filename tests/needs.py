@@ -2,8 +2,12 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
+
+SHIPPERS = Path("/opt/tailrace-shippers")
+"""Where `scripts/system-packages` unpacks log shippers."""
 
 
 def need(present: bool, reason: str) -> None:
@@ -20,3 +24,10 @@ def need_program(name: str, package: str) -> str:
     path = shutil.which(name)
     need(path is not None, f"{name} is not installed; apt-get install {package}")
     return path or ""
+
+
+def need_shipper(name: str) -> Path:
+    """The program's path among the unpacked shippers."""
+    path = SHIPPERS / "usr/sbin" / name
+    need(path.exists(), f"{name} is not in {SHIPPERS}; run scripts/system-packages as root")
+    return path

@@ -37,6 +37,7 @@ class System:
     web_port: int
     tcp_port: int
     http_port: int
+    collector_port: int = 0
     first_answer_secs: float = 0.0
 
     def sql(self, query: str, **settings: str) -> str:
@@ -80,11 +81,11 @@ class System:
 
 
 @contextmanager
-def running_system(folder: Path, command: str = "up") -> Iterator[System]:
+def running_system(
+    folder: Path, command: str = "up", ports_of: System | None = None
+) -> Iterator[System]:
     """`tailrace up` (or `demo`) with its data in `folder`, ended by its own process id."""
-    ports = {
-        name: free_port() for name in ("engine", "web", "collector", "intake_tcp", "intake_http")
-    }
+    ports = _ports(ports_of)
     environment = {
         **os.environ,
         "TAILRACE_DATA_DIR": str(folder),
@@ -103,7 +104,12 @@ def running_system(folder: Path, command: str = "up") -> Iterator[System]:
             stderr=subprocess.STDOUT,
         )
         system = System(
-            process, ports["engine"], ports["web"], ports["intake_tcp"], ports["intake_http"]
+            process,
+            ports["engine"],
+            ports["web"],
+            ports["intake_tcp"],
+            ports["intake_http"],
+            ports["collector"],
         )
         try:
             _wait_until_ready(system)
@@ -112,6 +118,20 @@ def running_system(folder: Path, command: str = "up") -> Iterator[System]:
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(timeout=30)
+
+
+def _ports(system: System | None) -> dict[str, int]:
+    """The ports of another system, or free ones."""
+    if system is None:
+        names = ("engine", "web", "collector", "intake_tcp", "intake_http")
+        return {name: free_port() for name in names}
+    return {
+        "engine": system.engine_port,
+        "web": system.web_port,
+        "collector": system.collector_port,
+        "intake_tcp": system.tcp_port,
+        "intake_http": system.http_port,
+    }
 
 
 def _wait_until_ready(system: System) -> None:

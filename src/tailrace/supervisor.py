@@ -8,28 +8,35 @@ Guarantees:
   what was accepted can still be delivered. Who does not end in time is killed; what was
   acknowledged is on disk by then and is delivered at the next start.
 - Children do not outlive a supervisor that is killed (`die_with_supervisor`).
+- A data folder has one supervisor (`own_folder`): a second one would write over its pipelines.
 """
 
 import asyncio
 import contextlib
 import ctypes
 import errno
+import fcntl
 import os
 import signal
 import socket
 import sys
+import time
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from http.client import HTTPException
+from pathlib import Path
 from urllib.error import URLError
 
-from tailrace.errors import ConfigurationError, PortTakenError, UsageError
+from tailrace.errors import ConfigurationError, PortTakenError, TailraceError, UsageError
 
 HOPELESS_EXIT_CODES = (UsageError.exit_code, ConfigurationError.exit_code)
 FIRST_DELAY_SECS = 0.5
 LONGEST_DELAY_SECS = 30.0
 STEADY_AFTER_SECS = 60.0
 READY_POLL_SECS = 0.05
+ORPHANS_END_SECS = 10.0
+"""Children of a supervisor that was killed have ended by then, and let go of their ports."""
 SUPERVISOR_PID_VARIABLE = "TAILRACE_SUPERVISOR_PID"
 _PR_SET_PDEATHSIG = 1
 
@@ -51,6 +58,8 @@ class Child:
     after: tuple[str, ...] = ()
     once: bool = False
     stop_within_secs: float = 1.0
+    stops_at_once: bool = False
+    """No other child needs it: it is told to end together with the first, whatever its turn."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +90,48 @@ def check_ports(listeners: Sequence[Listener]) -> None:
                 raise PortTakenError(
                     listener.host, listener.port, listener.setting, listener.moved
                 ) from error
+
+
+def await_ports(listeners: Sequence[Listener], patience_secs: float) -> None:
+    """Return once all addresses are free; after `patience_secs`, as `check_ports`."""
+    deadline = time.monotonic() + patience_secs
+    while True:
+        try:
+            return check_ports(listeners)
+        except PortTakenError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(READY_POLL_SECS)
+
+
+@contextlib.contextmanager
+def own_folder(data_dir: Path) -> Iterator[bool]:
+    """Hold `data_dir` for one supervisor, however it ends; yields whether the last was killed."""
+    path = data_dir / "supervisor.lock"
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = path.open("a+", encoding="ascii")
+    except OSError as error:
+        raise UsageError(
+            f"cannot write into {data_dir}: {error.strerror}. TAILRACE_DATA_DIR sets another folder"
+        ) from error
+    with lock:
+        lock.seek(0)
+        owner = lock.read().strip()
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise TailraceError(
+                f"cannot use {data_dir}: the Tailrace of process {owner or 'unknown'} runs on it. "
+                "Stop that one, or name another folder with TAILRACE_DATA_DIR"
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        try:
+            yield bool(owner)
+        finally:
+            lock.truncate(0)
 
 
 def die_with_supervisor() -> None:
@@ -200,12 +251,18 @@ class Supervisor:
         self._ready[child.name].set()
 
     async def _end_all(self) -> None:
+        for child in self.children:
+            process = self._running.get(child.name)
+            if child.stops_at_once and process is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.terminate()
         for child in reversed(self.children):
             process = self._running.get(child.name)
             if process is None or process.returncode is not None:
                 continue
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
+            if not child.stops_at_once:
+                with contextlib.suppress(ProcessLookupError):
+                    process.terminate()
             try:
                 async with asyncio.timeout(child.stop_within_secs):
                     await process.wait()
@@ -232,7 +289,7 @@ def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=1) as response:  # noqa: S310 (our own address)
             return bool(response.status == 200)
-    except (URLError, OSError):
+    except (URLError, OSError, HTTPException):
         return False
 
 

@@ -115,6 +115,36 @@ def test_the_end_loses_nothing_and_a_second_start_goes_on(tmp_path: Path) -> Non
         assert messages(system, "kept") == list(range(500))
 
 
+def test_a_start_right_after_a_kill_of_the_supervisor_works(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with running_system(folder) as system:
+        orphans = psutil.Process(system.process.pid).children()
+        assert post(system, lines_of("orphaned", 300)) == 200
+        system.process.kill()
+        system.process.wait()
+        with running_system(folder, ports_of=system) as again:
+            assert not [orphan for orphan in orphans if orphan.is_running()]
+            wait_until(lambda: len(messages(again, "orphaned")) >= 300, "acknowledged lines")
+            assert messages(again, "orphaned") == list(range(300))
+
+
+def test_a_second_supervisor_leaves_the_first_ones_folder_alone(
+    system: System, folder: Path
+) -> None:
+    pipeline = (folder / "pipelines" / "logs.yaml").read_text()
+    done = run_up(
+        TAILRACE_DATA_DIR=str(folder),
+        TAILRACE_WEB_PORT=str(free_port()),
+        TAILRACE_ENGINE_PORT=str(free_port()),
+        TAILRACE_COLLECTOR_PORT=str(free_port()),
+        TAILRACE_INTAKE_TCP=f"127.0.0.1:{free_port()}",
+        TAILRACE_INTAKE_HTTP=f"127.0.0.1:{free_port()}",
+    )
+    assert done.returncode == 1
+    assert f"the Tailrace of process {system.process.pid} runs on it" in done.stderr
+    assert (folder / "pipelines" / "logs.yaml").read_text() == pipeline
+
+
 def test_demo_fills_the_page(tmp_path: Path) -> None:
     with running_system(tmp_path / "data", command="demo") as system:
         wait_until(lambda: system.count() > 0, "the first row")

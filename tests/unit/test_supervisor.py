@@ -3,14 +3,23 @@
 import asyncio
 import os
 import socket
+import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from tailrace.errors import PortTakenError
-from tailrace.supervisor import Child, Listener, Supervisor, check_ports
+from tailrace.errors import PortTakenError, TailraceError, UsageError
+from tailrace.supervisor import (
+    Child,
+    Listener,
+    Supervisor,
+    await_ports,
+    check_ports,
+    own_folder,
+)
 
 
 def python(code: str) -> Sequence[str]:
@@ -133,3 +142,55 @@ def test_a_taken_port_names_the_port_the_setting_and_the_way_to_find_its_holder(
     assert f"127.0.0.1:{port}" in message
     assert "TAILRACE_WEB_PORT=" in message
     assert f"ss -ltnp 'sport = :{port}'" in message
+
+
+def test_a_port_that_orphans_let_go_of_is_waited_for() -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        listener = Listener("127.0.0.1", holder.getsockname()[1], "TAILRACE_WEB_PORT")
+        with pytest.raises(PortTakenError):
+            await_ports([listener], patience_secs=0)
+        threading.Timer(0.2, holder.close).start()
+        await_ports([listener], patience_secs=60)
+    check_ports([listener])
+
+
+def test_a_folder_has_one_supervisor_and_remembers_whether_it_was_killed(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with own_folder(folder) as was_killed:
+        assert not was_killed
+        with (
+            pytest.raises(TailraceError, match=f"process {os.getpid()} runs on it"),
+            own_folder(folder),
+        ):
+            pass
+    with own_folder(folder) as was_killed:
+        assert not was_killed
+    holds = f"import os; from pathlib import Path; from tailrace.supervisor import own_folder\nwith own_folder(Path({str(folder)!r})): os.kill(os.getpid(), 9)"
+    subprocess.run(python(holds), check=False)
+    with own_folder(folder) as was_killed:
+        assert was_killed
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "data"
+    with pytest.raises(UsageError, match="TAILRACE_DATA_DIR"), own_folder(folder):
+        pass
+
+
+async def test_a_child_that_nobody_needs_ends_while_others_end(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    web = f"import pathlib, signal, sys; signal.signal(15, lambda *_: sys.exit(pathlib.Path({str(told)!r}).touch())); print('up', flush=True); signal.pause()"
+    waits = f"import os, signal, sys, time\ndef end(*_):\n while not os.path.exists({str(told)!r}): time.sleep(0.01)\n sys.exit(print('bye'))\nsignal.signal(15, end); print('up', flush=True); signal.pause()"
+    supervisor, said = supervise(
+        Child("web", python(web), stops_at_once=True),
+        Child("collector", python(waits), stop_within_secs=20),
+    )
+    async with asyncio.TaskGroup() as group:
+        group.create_task(supervisor.run())
+        await said.wait_for("web", "up")
+        await said.wait_for("collector", "up")
+        supervisor.stop()
+    assert ("collector", "bye") in said.lines

@@ -28,7 +28,15 @@ from tailrace.cli.options import (
 from tailrace.errors import UsageError
 from tailrace.packs import Pack, find_packs
 from tailrace.settings import Settings
-from tailrace.supervisor import Child, Listener, Say, Supervisor, check_ports
+from tailrace.supervisor import (
+    ORPHANS_END_SECS,
+    Child,
+    Listener,
+    Say,
+    Supervisor,
+    await_ports,
+    own_folder,
+)
 
 COLOURS = {"engine": "cyan", "collector": "green", "web": "blue", "setup": "magenta"}
 NAME_WIDTH = 9
@@ -66,10 +74,11 @@ def run(settings: Settings, names: Sequence[str], generators: Sequence[Child] = 
     packs = find_packs(settings, names)
     if settings.collector == "vector":
         _vector()
-    check_ports(listeners(settings))
-    pipelines = write_pipelines(settings, packs)
-    children = [*children_of(settings, packs, pipelines), *generators]
-    code = asyncio.run(_supervise(settings, children))
+    with own_folder(settings.data_dir) as was_killed:
+        await_ports(listeners(settings), ORPHANS_END_SECS if was_killed else 0)
+        pipelines = write_pipelines(settings, packs)
+        children = [*children_of(settings, packs, pipelines), *generators]
+        code = asyncio.run(_supervise(settings, children))
     if code:
         raise typer.Exit(code)
 
@@ -96,6 +105,7 @@ def children_of(settings: Settings, packs: Sequence[Pack], pipelines: list[Path]
         own_command("web"),
         ready_url=f"http://{settings.web_host}:{settings.web_port}/healthz",
         stop_within_secs=0.5,
+        stops_at_once=True,
     )
     collector = _collector(settings, pipelines)
     return [*([] if settings.clickhouse_url else [engine]), setup, web, collector]

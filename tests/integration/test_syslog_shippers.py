@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
 from tests.integration.collect_system import (
     Collector,
@@ -219,6 +220,7 @@ def check_python(engine: Engine) -> None:
 class JsonOverTcp(logging.handlers.SocketHandler):
     """Python's handler for sockets; of its own accord it sends pickles."""
 
+    @override
     def makePickle(self, record: logging.LogRecord) -> bytes:
         return json_line(record)
 
@@ -226,6 +228,7 @@ class JsonOverTcp(logging.handlers.SocketHandler):
 class JsonOverUdp(logging.handlers.DatagramHandler):
     """The same by datagrams."""
 
+    @override
     def makePickle(self, record: logging.LogRecord) -> bytes:
         return json_line(record)
 

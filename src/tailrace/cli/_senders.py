@@ -223,7 +223,7 @@ class TcpSender:
 
     def _write_some(self, connection: socket.socket, data: memoryview) -> int:
         """Write what the connection takes; while it takes nothing, look for a stop."""
-        if _is_closed(connection):
+        if is_closed(connection):
             raise ConnectionResetError("the other side closed the connection")
         asked_to_stop_at: float | None = None
         while True:
@@ -347,12 +347,17 @@ def _retry_after_secs(answer: httpx.Response) -> float | None:
     return float(said) if said.isdigit() else None
 
 
-def _is_closed(connection: socket.socket) -> bool:
+def is_closed(connection: socket.socket) -> bool:
     """Whether the other side has ended the connection. Writing would still seem to work once."""
+    timeout_secs = connection.gettimeout()
+    # With a timeout Python itself waits for something to read, whatever the flags say.
+    connection.setblocking(False)
     try:
-        return connection.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) == b""
-    except (BlockingIOError, TimeoutError):
+        return connection.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
         return False
+    finally:
+        connection.settimeout(timeout_secs)
 
 
 def _whole_lines(lines: Sequence[bytes], size: int) -> int:

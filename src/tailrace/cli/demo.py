@@ -14,11 +14,14 @@ from tailrace.cli.options import (
     WebPort,
 )
 from tailrace.cli.up import DEFAULT_PACKS, own_command, run
-from tailrace.packs import find_packs
+from tailrace.packs import Pack, find_packs
 from tailrace.settings import Settings
 from tailrace.supervisor import Child
 
 DEMO_EVENTS_PER_SEC = 25.0
+HISTORY = "15m"
+"""What a new data folder begins with, so that there is something to look around in at once."""
+NEVER = str(10**9)
 
 
 def demo(
@@ -44,16 +47,23 @@ def demo(
         intake_http=intake_http,
     )
     names = packs or DEFAULT_PACKS
+    # Of a ClickHouse elsewhere it is not known whether it is new.
+    is_new = not settings.clickhouse_url and not (settings.data_dir / "clickhouse").exists()
     generators = [
-        Child(
-            f"generate {pack.name}",
-            own_command(
-                "generate", pack.name, "--rate", str(rate), "--to", pack.demo_target(settings)
-            ),
-            after=("setup", "collector"),
-            stop_within_secs=0.5,
-        )
+        _generator(pack, settings, rate, with_history=is_new and rate > 0)
         for pack in find_packs(settings, names)
         if pack.has_generator
     ]
     run(settings, names, generators)
+
+
+def _generator(pack: Pack, settings: Settings, rate: float, *, with_history: bool) -> Child:
+    # It waits for the collector for as long as it takes: started anew, it would send the past twice.
+    command = own_command(
+        *("generate", pack.name, "--rate", str(rate), "--to", pack.demo_target(settings)),
+        *("--give-up-secs", NEVER),
+        *(("--backfill", HISTORY) if with_history else ()),
+    )
+    return Child(
+        f"generate {pack.name}", command, after=("setup", "collector"), stop_within_secs=0.5
+    )

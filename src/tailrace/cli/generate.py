@@ -2,7 +2,8 @@
 
 With `--rate` events leave when they happen, in small steps. Without, `--count` events leave as fast
 as the target takes them. Times are the present's, or run from `--start` at the rate; the same seed,
-rate, count and start give the same bytes.
+rate, count and start give the same bytes. With `--backfill` the events of a time that is past leave at
+once, and then they go on as they happen.
 """
 
 import signal
@@ -28,9 +29,10 @@ from rich.progress import (
 
 from tailrace.cli._senders import GaveUpError, Patience, Sender, Tally, open_sender
 from tailrace.clock import Clock, SystemClock
-from tailrace.errors import UsageError
+from tailrace.errors import QueryError, UsageError
 from tailrace.packs import Pack, find_packs
 from tailrace.packs.generator import Generator, GeneratorFactory
+from tailrace.search.times import parse_moment
 from tailrace.settings import Settings
 
 ENDLESS_EVENTS_PER_SEC = 100.0
@@ -81,6 +83,14 @@ def generate(
             show_default="now",
         ),
     ] = None,
+    backfill: Annotated[
+        str | None,
+        typer.Option(
+            envvar="TAILRACE_GENERATE_BACKFILL",
+            help="Begin with the events of so long ago, sent at once: 15m, 1h",
+            show_default="none",
+        ),
+    ] = None,
     give_up_secs: Annotated[
         float,
         typer.Option(
@@ -94,14 +104,21 @@ def generate(
     settings = Settings.read()
     [chosen] = find_packs(settings, [pack])
     if rate is None:
-        rate = ENDLESS_EVENTS_PER_SEC if count is None else 0.0
+        rate = ENDLESS_EVENTS_PER_SEC if count is None or backfill else 0.0
     target = to or chosen.demo_target(settings)
     start_ns = None if start is None else _read_time(start)
+    if backfill is not None and (start is not None or not rate):
+        raise UsageError(
+            "cannot use --backfill with --start or with --rate 0: the past is filled at the rate "
+            "at which events then go on"
+        )
     generator = _generator(chosen, seed, rate or IMITATED_EVENTS_PER_SEC)
     with _stop_on_signals() as stop:
         patience = Patience(stop, SystemClock(), _say, give_up_secs)
         sender = open_sender(target, patience)
         job = Job(generator, sender, patience.clock, stop, rate or None, count, start_ns)
+        if backfill is not None:
+            job.past_ns = _read_past(backfill, job.clock)
         _run(job, target)
     if sender.tally.not_sent:
         raise typer.Exit(1)
@@ -118,6 +135,8 @@ class Job:
     events_per_sec: float | None = None
     count: int | None = None
     start_ns: int | None = None
+    past_ns: int | None = None
+    """When the past begins whose events leave at once."""
     given: int = 0
 
     def run(self) -> Iterator[None]:
@@ -133,13 +152,19 @@ class Job:
             raise
 
     def _chunks(self) -> Iterator[None]:
-        event_ns = 0 if self.start_ns is None else self.start_ns
+        event_ns = self.past_ns or self.start_ns or 0
         due = self.clock.monotonic()
         for chunk in self.generator.chunks():
             left = None if self.count is None else self.count - self.given
             if left == 0 or self.stop.is_set():
                 return
             secs = chunk.secs
+            if self._is_past(event_ns + int(secs * 1e9)):
+                self._give(chunk.render(event_ns, secs)[:left])
+                event_ns += int(secs * 1e9)
+                due = self.clock.monotonic()
+                yield
+                continue
             if self.start_ns is None:
                 if self.events_per_sec is None:
                     secs = UNPACED_EVENT_SECS * len(chunk.offsets)
@@ -152,6 +177,15 @@ class Job:
             else:
                 yield from self._paced(lines, chunk.offsets, secs, due)
                 due = self._next_due(due + secs)
+
+    def _is_past(self, end_ns: int) -> bool:
+        """Whether a chunk that ends then belongs to the past that leaves at once."""
+        if self.past_ns is None:
+            return False
+        if end_ns <= self.clock.now_ms() * 1_000_000:
+            return True
+        self.past_ns = None  # from here on events happen
+        return False
 
     def _paced(
         self, lines: list[str], offsets: Sequence[float], secs: float, due: float
@@ -260,7 +294,22 @@ def _read_time(text: str) -> int:
         raise UsageError(
             f"cannot use --start {text!r}: give a time as 2026-01-31T12:00:00Z"
         ) from error
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return _nanos(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def _read_past(text: str, clock: Clock) -> int:
+    """Nanoseconds since 1970 of a moment as searches take it: 15m, 1 hour ago, yesterday."""
+    now = datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
+    try:
+        moment = parse_moment(text, now)
+    except QueryError as error:
+        raise UsageError(f"cannot use --backfill {text!r}: give a time as 15m or 1h") from error
+    if moment > now:
+        raise UsageError(f"cannot use --backfill {text!r}: it is not in the past")
+    return _nanos(moment)
+
+
+def _nanos(moment: datetime) -> int:
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
 
 

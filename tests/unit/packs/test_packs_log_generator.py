@@ -45,7 +45,15 @@ def test_times_ascend_within_the_chunk(rate: float) -> None:
     assert made == sorted(made)
     assert made[0].timestamp() >= START_NS / 1e9
     assert made[-1].timestamp() < START_NS / 1e9 + chunk.secs
-    assert len(made) / chunk.secs == pytest.approx(rate)
+    assert len(made) / chunk.secs == pytest.approx(rate, rel=0.5)
+
+
+@pytest.mark.parametrize("rate", [25, 2000])
+def test_in_the_long_run_the_rate_is_kept(rate: float) -> None:
+    told = list(islice(LogGenerator(1, rate).chunks(), 3000))
+    events, secs = sum(len(chunk.offsets) for chunk in told), sum(chunk.secs for chunk in told)
+    assert events / secs == pytest.approx(rate, rel=0.05)
+    assert len({round(chunk.secs, 6) for chunk in told}) > 100  # and it is not a metronome's
 
 
 def test_every_line_is_one_flat_object_with_the_four_fields_first() -> None:

@@ -44,6 +44,10 @@ BETWEEN_INCIDENTS_SECS = (120.0, 420.0)
 INCIDENT_SECS = (20.0, 60.0)
 INCIDENT_SHARE = 0.5
 BURST_FACTOR = 4.0
+EVERYDAY_PACE = 0.94
+INCIDENT_PACE = 1.5
+"""Events a second as shares of the rate: more while retries add to what is always there."""
+PACE_SWING = 0.2
 
 Fill = tuple[str, Any]
 """A format string, and the getter of its values from the list of a story's values."""
@@ -108,17 +112,21 @@ class LogGenerator:
         """Chunk after chunk, forever."""
         secs_to_incident = self._random.uniform(*FIRST_INCIDENT_SECS)
         while True:
-            yield from self._chunks_for(secs_to_incident, self._everyday)
-            yield from self._chunks_for(self._random.uniform(*INCIDENT_SECS), self._incident)
+            yield from self._chunks_for(secs_to_incident, self._everyday, EVERYDAY_PACE)
+            incident_secs = self._random.uniform(*INCIDENT_SECS)
+            yield from self._chunks_for(incident_secs, self._incident, INCIDENT_PACE)
             secs_to_incident = self._random.uniform(*BETWEEN_INCIDENTS_SECS)
 
-    def _chunks_for(self, secs: float, plans: Sequence[Plan]) -> Iterator[Chunk]:
-        for _ in range(max(1, round(secs / self._chunk_secs))):
-            yield self._chunk(self._random.choice(plans))
+    def _chunks_for(self, secs: float, plans: Sequence[Plan], pace: float) -> Iterator[Chunk]:
+        while secs > 0:
+            swing = self._random.uniform(1 - PACE_SWING, 1 + PACE_SWING)
+            chunk = self._chunk(self._random.choice(plans), self._chunk_secs * swing / pace)
+            secs -= chunk.secs
+            yield chunk
 
-    def _chunk(self, plan: Plan) -> Chunk:
+    def _chunk(self, plan: Plan, secs: float) -> Chunk:
         told = self._tell(plan.stories, len(plan.order))
-        return Chunk([told[i] for i in plan.order], plan.offsets, self._chunk_secs)
+        return Chunk([told[i] for i in plan.order], plan.offsets, secs)
 
     def _tell(self, stories: Sequence[Sequence[Fill]], count: int) -> list[str]:
         """The lines of all stories, one story after the other."""

@@ -1,0 +1,97 @@
+"""kill -9 of a collector that tails a growing, rotating log: every line is in the table once."""
+
+import random
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.collect_system import (
+    INTAKE,
+    Collector,
+    Engine,
+    engine_with_tables,
+    eventually,
+)
+
+KILLS = 8
+LINES_PER_ROUND = 4000
+
+
+@pytest.fixture
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    engine = engine_with_tables(tmp_path_factory.mktemp("engine"))
+    with engine.process:
+        yield engine
+
+
+class Application:
+    """Writes numbered lines, and rotates its log by renaming it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.written = 0
+        self.rotations = 0
+
+    def write(self, count: int) -> None:
+        """Write lines in pieces that do not end where lines end."""
+        chance = random.Random(self.written)
+        while count > 0:
+            some = min(count, chance.randint(1, 500))
+            text = b"".join(
+                b"line %d %s\n" % (number, b"." * (number % 50))
+                for number in range(self.written, self.written + some)
+            )
+            cut = chance.randint(0, len(text))
+            with (self.folder / "app.log").open("ab", buffering=0) as log:
+                log.write(text[:cut])
+                log.write(text[cut:])
+            self.written += some
+            count -= some
+            if chance.random() < 0.1:
+                self.rotate()
+
+    def rotate(self) -> None:
+        """As logrotate does. What is born and renamed between two looks is found by its new name."""
+        self.rotations += 1
+        (self.folder / "app.log").rename(self.folder / f"app.log.{self.rotations}")
+
+
+def test_every_line_is_there_once(engine: Engine, tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    configuration = {
+        "sources": {
+            "files": {
+                "type": "file",
+                "include": [str(logs / "app.log*")],
+                "glob_minimum_cooldown_ms": 10,
+            }
+        },
+        "sinks": {"out": {**INTAKE, "inputs": ["files"], "endpoint": engine.url}},
+    }
+    application = Application(logs)
+    chance = random.Random(7)
+    application.write(100)
+    for _ in range(KILLS):
+        collector = Collector(configuration, tmp_path / "collector")
+        writing = threading.Thread(target=application.write, args=(LINES_PER_ROUND,))
+        writing.start()
+        writing.join(chance.random() * 0.3)
+        collector.kill()
+        writing.join()
+    with Collector(configuration, tmp_path / "collector"):
+        rows = "SELECT count() FROM logs.application_logs"
+        eventually(lambda: engine.value(rows) >= application.written, "all lines")
+    (found,) = engine.query(
+        "SELECT count() AS rows, uniqExact(message) AS lines, "
+        "countIf(match(message, '^line [0-9]+ [.]*$')) AS whole, "
+        f"countIf(startsWith(attributes['file'], '{logs / 'app.log'}')) AS named, "
+        "(SELECT count() FROM logs.rejected) AS rejected FROM logs.application_logs"
+    )
+    assert application.rotations > 3
+    assert {name: int(value) for name, value in found.items()} == {
+        **dict.fromkeys(("rows", "lines", "whole", "named"), application.written),
+        "rejected": 0,
+    }

@@ -38,6 +38,8 @@ _CONFIGURATION = """\
 OWN_SETTINGS = {
     "implicit_select": "0",  # chDB takes `1 + 1` for a query, a server does not
     "storage_file_read_method": "pread",  # mmap would make a body's file count as our memory
+    # text indexes cost an insert three times its own work, and merges build them anyway
+    "materialize_skip_indexes_on_insert": "0",
 }
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
 import orjson
@@ -285,6 +286,7 @@ def _common_peer(part: Sequence[Frame]) -> str:
     return peers.pop() if len(peers) == 1 else ""
 
 
+@lru_cache(256)
 def _as_timestamp(milliseconds: int) -> Timestamp:
     moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
     return Timestamp(moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds % 1000:03d}Z")

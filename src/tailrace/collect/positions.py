@@ -24,9 +24,11 @@ from tailrace.collect.source import Position
 
 
 def last_positions(segment: Segment) -> list[Position]:
-    """The latest position for each key in a segment; empty where its first record has none."""
+    """The latest position for each key in a segment; empty where its first frames have none."""
     found: dict[str, Position] = {}
     for record in segment.records():
+        if not record.events:
+            continue
         position = read_position(record.metadata)
         if position is None and not found:
             return []

@@ -7,6 +7,9 @@ import zstandard
 
 from tailrace.collect import snappy
 
+ZSTD_SLICE_BYTES = 1024
+"""What is decoded at once: four bytes may become 128 KiB, so at most 32 MiB come of it."""
+
 
 class ContentError(ValueError):
     """A body that is not what its Content-Encoding says."""
@@ -57,14 +60,26 @@ def _window_bits(body: bytes) -> int:
 
 
 def _unzstd(body: bytes, max_bytes: int) -> bytes:
-    try:
-        with zstandard.ZstdDecompressor().stream_reader(body, read_across_frames=True) as reader:
-            decoded = reader.read(max_bytes + 1)
-    except zstandard.ZstdError as error:
-        raise ContentError(f"cannot decompress the body: {error}") from error
-    if len(decoded) > max_bytes:
-        raise ContentTooLargeError(f"cannot take more than {max_bytes} bytes")
-    return decoded
+    """All frames of zstd, a slice at a time: the decoder itself sets no limit to what it makes."""
+    parts: list[bytes] = []
+    room = max_bytes
+    rest = memoryview(body)
+    decoder = zstandard.ZstdDecompressor().decompressobj()
+    while rest:
+        if decoder.eof:
+            decoder = zstandard.ZstdDecompressor().decompressobj()
+        slice_bytes = min(len(rest), ZSTD_SLICE_BYTES)
+        try:
+            parts.append(decoder.decompress(rest[:slice_bytes]))
+        except zstandard.ZstdError as error:
+            raise ContentError(f"cannot decompress the body: {error}") from error
+        room -= len(parts[-1])
+        if room < 0:
+            raise ContentTooLargeError(f"cannot take more than {max_bytes} bytes")
+        rest = rest[slice_bytes - len(decoder.unused_data) :]
+    if not decoder.eof:
+        raise ContentError("cannot decompress the body: it ends too early")
+    return b"".join(parts)
 
 
 def _unsnap(body: bytes, max_bytes: int) -> bytes:

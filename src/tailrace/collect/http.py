@@ -96,8 +96,13 @@ class Request:
             return scheme.lower() == "basic" and hmac.compare_digest(given, expected)
         return False
 
-    async def read(self, receive: Receive, max_bytes: int) -> bytes:
-        """The whole body; raises RefusedError where it is too large or its sender goes away."""
+    async def read(
+        self, receive: Receive, max_bytes: int, take: Callable[[int], None] = lambda _: None
+    ) -> bytes:
+        """The whole body; raises RefusedError where it is too large or its sender goes away.
+
+        `take` is called with the size of each piece and may refuse it.
+        """
         parts: list[bytes] = []
         room = max_bytes
         while True:
@@ -108,6 +113,7 @@ class Request:
             room -= len(parts[-1])
             if room < 0:
                 raise RefusedError(413, f"cannot take more than {max_bytes} bytes")
+            take(len(parts[-1]))
             if not message.get("more_body"):
                 return b"".join(parts)
 

@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -10,7 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.collect import snappy
-from tailrace.collect.body import read_json_body, read_lines_body
+from tailrace.collect.body import (
+    MOST_REJECTED,
+    TooManyRejectedError,
+    read_json_body,
+    read_lines_body,
+)
 from tailrace.collect.codecs.json import decode_json
 from tailrace.collect.content import ContentError, ContentTooLargeError, decode_content
 
@@ -29,6 +35,7 @@ ENCODED = {
     "deflate without header": raw_deflate(TEXT),
     "zstd": zstandard.compress(TEXT),
     # a literal of 20 bytes, then copies of up to 64 bytes from 20 bytes before
+    "zstd of two frames": zstandard.compress(TEXT[:500]) + zstandard.compress(TEXT[500:]),
     "snappy": b"\xd0\x0f" + bytes([19 << 2]) + TEXT[:20] + b"\xfe\x14\x00" * 30 + b"\xee\x14\x00",
 }
 
@@ -44,10 +51,20 @@ def test_a_body_that_grows_past_the_limit_is_refused(name: str) -> None:
         decode_content(ENCODED[name], name.split()[0], len(TEXT) - 1)
 
 
-def test_a_bomb_is_not_unpacked() -> None:
-    bomb = gzip.compress(bytes(50_000_000))
+@pytest.mark.parametrize(
+    ("name", "compress"), [("gzip", gzip.compress), ("zstd", zstandard.compress)]
+)
+def test_a_bomb_is_not_unpacked(name: str, compress: Callable[[bytes], bytes]) -> None:
+    bomb = compress(bytes(50_000_000))
     with pytest.raises(ContentTooLargeError):
-        decode_content(bomb, "gzip", 1000)
+        decode_content(bomb, name, 1000)
+
+
+@pytest.mark.parametrize("name", ENCODED)
+@pytest.mark.parametrize("missing_bytes", [1, 5, 20])
+def test_a_body_that_was_cut_is_refused_as_a_whole(name: str, missing_bytes: int) -> None:
+    with pytest.raises(ContentError):
+        decode_content(ENCODED[name][:-missing_bytes], name.split()[0], len(TEXT))
 
 
 @pytest.mark.parametrize("name", ["gzip", "deflate", "zstd", "snappy", "br"])
@@ -83,7 +100,9 @@ def test_snappy_takes_any_bytes(block: bytes) -> None:
 )
 def test_json_is_found_in_every_shape(body: bytes, lines: list[bytes]) -> None:
     found = read_json_body(body, decode_json)
-    assert (found.lines, found.rejected) == (lines, [])
+    assert found.payload == b"".join(line + b"\n" for line in lines)
+    assert found.count == len(lines)
+    assert not found.rejected
 
 
 def test_a_bad_line_does_not_harm_its_neighbours() -> None:
@@ -91,6 +110,11 @@ def test_a_bad_line_does_not_harm_its_neighbours() -> None:
     assert found.payload == b'{"a":1}\n{"a":2}\n'
     assert [raw for raw, _ in found.rejected] == [b"nonsense", b"42"]
     assert all(reason for _, reason in found.rejected)
+
+
+def test_a_body_of_nothing_but_bad_lines_is_refused_before_it_fills_the_memory() -> None:
+    with pytest.raises(TooManyRejectedError, match="not JSON"):
+        read_json_body(b"x\n" * (MOST_REJECTED + 1), decode_json)
 
 
 def test_text_is_lines() -> None:

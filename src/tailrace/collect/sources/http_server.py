@@ -6,14 +6,20 @@ kept with its reason. 400: nothing in the body could be read (what came is kept 
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import Literal
 
 from pydantic import Field, SecretStr, model_validator
 from typing_extensions import override
 
-from tailrace.collect.body import Body, read_json_body, read_lines_body
+from tailrace.collect.body import (
+    Body,
+    TooManyRejectedError,
+    read_json_body,
+    read_lines_body,
+)
 from tailrace.collect.component import Component, Options, SourceConfig
 from tailrace.collect.content import ContentError, ContentTooLargeError, decode_content
 from tailrace.collect.http import Answer, Receive, RefusedError, Request, Scope, Send, Server
@@ -111,7 +117,8 @@ class HttpServerSource(Source):
         """The port that it listens on, once it does."""
         self._server: Server | None = None
         self._task: asyncio.Task[None] | None = None
-        self._bodies_bytes = 0
+        self.bodies_bytes = 0
+        """Size of all bodies that are in memory now."""
 
     @override
     async def start(self) -> None:
@@ -142,19 +149,33 @@ class HttpServerSource(Source):
             raise RefusedError(
                 503, "cannot take events: the buffer is full; try again", {"Retry-After": "1"}
             )
-        reserved = request.announced_bytes or 0
-        if reserved > MAX_BODY_BYTES:
+        if (request.announced_bytes or 0) > MAX_BODY_BYTES:
             raise RefusedError(413, f"cannot take more than {MAX_BODY_BYTES} bytes")
-        if self._bodies_bytes + reserved > MOST_BODIES_BYTES:
-            raise RefusedError(
-                503, "cannot take events: too many at once; try again", {"Retry-After": "1"}
-            )
-        self._bodies_bytes += reserved
-        try:
-            body = await request.read(receive, MAX_BODY_BYTES)
+        with self._memory() as take:
+            # One that comes in chunks does not announce its size: it is counted as it comes.
+            take(request.announced_bytes or 0)
+            counted = _nothing if request.announced_bytes else take
+            body = await request.read(receive, MAX_BODY_BYTES, counted)
             return await self._store(request, body)
+
+    @contextmanager
+    def _memory(self) -> Iterator[Callable[[int], None]]:
+        """Gives what takes memory for a request's body; all of it is given back at the end."""
+        taken = 0
+
+        def take(size_bytes: int) -> None:
+            nonlocal taken
+            if self.bodies_bytes + size_bytes > MOST_BODIES_BYTES:
+                raise RefusedError(
+                    503, "cannot take events: too many at once; try again", {"Retry-After": "1"}
+                )
+            taken += size_bytes
+            self.bodies_bytes += size_bytes
+
+        try:
+            yield take
         finally:
-            self._bodies_bytes -= reserved
+            self.bodies_bytes -= taken
 
     def _check(self, request: Request) -> None:
         config = self.config
@@ -181,20 +202,20 @@ class HttpServerSource(Source):
                 found = self._read(body, encodings)
         except ContentTooLargeError as error:
             raise RefusedError(413, str(error)) from error
-        except ContentError as error:
+        except (ContentError, TooManyRejectedError) as error:
             raise RefusedError(400, str(error)) from error
         if found.rejected:
             await self.context.intake.reject(
                 [RejectedLine(raw, reason, request.peer) for raw, reason in found.rejected]
             )
-            if not found.lines:
+            if not found.count:
                 raise RefusedError(400, f"cannot read the body: {found.rejected[0][1]}")
-        if found.lines:
+        if found.count:
             origin = Origin(request.peer, tuple(self._fields(request)))
-            await self.context.intake.append([Frames(found.payload, len(found.lines), origin)])
+            await self.context.intake.append([Frames(bytes(found.payload), found.count, origin)])
         return Answer(
             self.config.response_code,
-            {"accepted": len(found.lines), "rejected": len(found.rejected)},
+            {"accepted": found.count, "rejected": len(found.rejected)},
         )
 
     def _read(self, body: bytes, encodings: str) -> Body:
@@ -210,6 +231,10 @@ class HttpServerSource(Source):
             yield self.config.host_key, request.peer
         yield from _select(self.config.headers, request.headers)
         yield from _select(self.config.query_parameters, request.query)
+
+
+def _nothing(size_bytes: int) -> None:
+    """Takes no memory: it was taken before."""
 
 
 def _select(wanted: Sequence[str], present: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:

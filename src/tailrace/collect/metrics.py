@@ -98,6 +98,14 @@ class Metrics:
             "component_discarded_events", "Events that went no further", "intentional", "reason"
         )
         self.errors = counter("component_errors", "Things that failed", "error_type")
+        self.reloads = Counter(
+            "reloaded", "Times that another configuration was put in place", registry=registry
+        )
+        self.reload_errors = Counter(
+            "config_reload_errors",
+            "Times that another configuration was refused, and the old one went on",
+            registry=registry,
+        )
         self.retries = counter("component_retries", "Requests made once more")
         self.buffer_errors = counter(
             "buffer_errors", "Buffer records that could not be read", "error_type"

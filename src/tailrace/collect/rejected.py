@@ -12,7 +12,7 @@ the buffer's folder, fsynced, each at least once, and nobody but a person takes 
 import asyncio
 import os
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import orjson
@@ -48,9 +48,13 @@ def encode_rejected(rows: Sequence[RejectedRow]) -> bytes:
 class RejectedStore:
     """The journal, and its delivery to the table."""
 
-    def __init__(self, journal: Journal, table: str, sinks: dict[str, Sink]) -> None:
+    def __init__(self, journal: Journal, table: str, sinks: Mapping[str, Sink]) -> None:
         self._journal = journal
         self._table = table
+        self.use(sinks)
+
+    def use(self, sinks: Mapping[str, Sink]) -> None:
+        """From now on, rows go to these sinks."""
         self._sinks = sinks
         keepers = [name for name, sink in sinks.items() if sink.keeps_rejected]
         self._default_sink = keepers[0] if keepers else ""

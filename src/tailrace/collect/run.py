@@ -2,13 +2,18 @@
 
 It ends with SIGTERM or SIGINT, within `GRACE_SECS` and with nothing acknowledged lost, or by itself
 when all its sources are finished and everything is delivered (`cat file | tailrace collect …`).
+SIGHUP makes it read its files again: where they are valid, it goes on as they say and loses no
+event; where not, it says so, counts it and goes on as before.
 """
 
 import asyncio
 import logging
 import resource
 import signal
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -19,8 +24,9 @@ from tailrace.collect.config import Config, load
 from tailrace.collect.health import HealthServer
 from tailrace.collect.metrics import Metrics
 from tailrace.collect.topology import Topology
+from tailrace.errors import TailraceError
 from tailrace.settings import Settings
-from tailrace.telemetry import get_logger, new_registry
+from tailrace.telemetry import Logger, get_logger, new_registry
 
 GRACE_SECS = 2.0
 """Less than the supervisor waits before it kills."""
@@ -31,21 +37,28 @@ FINISHING_SOURCES = frozenset({"stdin"})
 
 def run(paths: Sequence[Path], settings: Settings, *, interpolate: bool = False) -> None:
     """Collect as the files say, until it ends."""
-    config = load(paths, interpolate=interpolate)
+    read = partial(load, paths, interpolate=interpolate)
+    config = read()
     _allow_many_connections()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(collect(config, settings))
+        runner.run(collect(config, settings, read))
 
 
-async def collect(config: Config, settings: Settings) -> None:
-    """Collect as `config` says, until a signal comes or all sources are finished."""
+async def collect(
+    config: Config, settings: Settings, read_again: Callable[[], Config] | None = None
+) -> None:
+    """Collect as `config` says, until a signal comes or all sources are finished.
+
+    At SIGHUP, as `read_again` says.
+    """
     log = get_logger("collector")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     disable_created_metrics()  # type: ignore[no-untyped-call]
     for warning in config.warnings:
         log.warning(warning)
     registry = new_registry()
-    topology = Topology(config, settings, Metrics(registry), SystemClock(), log)
+    metrics = Metrics(registry)
+    topology = Topology(config, settings, metrics, SystemClock(), log)
     health = HealthServer(registry, topology.is_ready)
     serves = any(source.type not in FINISHING_SOURCES for source in config.sources.values())
     if serves:
@@ -53,17 +66,70 @@ async def collect(config: Config, settings: Settings) -> None:
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
+    changed = asyncio.Event()
+    if read_again:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, changed.set)
     try:
         await topology.start()
         log.info("collector is ready", port=health.port)
         try:
-            await _until_told(topology, told)
+            async with _reloading(Reloader(topology, metrics, read_again, log), changed):
+                await _until_told(topology, told)
         finally:
             await topology.stop(GRACE_SECS)
     finally:
         if serves:
             await health.stop()
     log.info("collector has ended")
+
+
+@dataclass(frozen=True)
+class Reloader:
+    """Puts the configuration that the files hold now in place of the one that runs."""
+
+    topology: Topology
+    metrics: Metrics
+    read: Callable[[], Config] | None
+    log: Logger
+
+    async def reload_for_ever(self, changed: asyncio.Event) -> None:
+        """Each time that `changed` is set."""
+        while True:
+            await changed.wait()
+            changed.clear()
+            await self.reload()
+
+    async def reload(self) -> None:
+        """Once."""
+        if self.read is None:
+            return
+        try:
+            config = await asyncio.to_thread(self.read)
+            for warning in config.warnings:
+                self.log.warning(warning)
+            await self.topology.reload(config)
+            problem = ""
+        except (TailraceError, OSError) as error:
+            problem = str(error)
+        if problem:
+            self.metrics.reload_errors.inc()
+            self.log.error("cannot use the new configuration: the old one goes on", problem=problem)
+        else:
+            self.metrics.reloads.inc()
+            self.log.info("the new configuration is in place")
+
+
+@asynccontextmanager
+async def _reloading(reloader: Reloader, changed: asyncio.Event) -> AsyncIterator[None]:
+    task = asyncio.create_task(reloader.reload_for_ever(changed))
+    try:
+        yield
+    finally:
+        # One that is under way is finished: in its middle there is nothing that could be stopped.
+        await reloader.topology.until_steady()
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 def _allow_many_connections() -> None:

@@ -73,6 +73,7 @@ class Journal:
         self._writer_deadline = 0.0
         self._next_sequence = 1
         self._finished: deque[Segment] = deque()
+        self._given_out: dict[Path, Segment] = {}
         self._something_waits = asyncio.Event()
         self._enough_waits = asyncio.Event()
         self._room = asyncio.Event()
@@ -151,11 +152,31 @@ class Journal:
         while not self._finished:
             self._segment_ready.clear()
             await self._segment_ready.wait()
-        return self._finished.popleft()
+        segment = self._finished.popleft()
+        self._given_out[segment.path] = segment
+        return segment
+
+    async def rewind(self) -> None:
+        """Give out again, first, what was given out and is not removed; nobody may work on it."""
+        given, self._given_out = list(self._given_out.values()), {}
+        # In the journal's thread, behind a removal that nobody waited for any more.
+        there = await self._in_thread(lambda: [path.path.exists() for path in given])
+        for segment, is_there in sorted(
+            zip(given, there, strict=True), key=_sequence, reverse=True
+        ):
+            if is_there:
+                self._finished.appendleft(segment)
+            else:
+                self._forget(segment)
+        self._segment_ready.set()
 
     async def remove(self, segment: Segment) -> None:
         """Forget a segment whose events are delivered."""
         await self._in_thread(self._disk.remove, segment.path)
+        self._given_out.pop(segment.path, None)
+        self._forget(segment)
+
+    def _forget(self, segment: Segment) -> None:
         self._stored_bytes -= segment.size_bytes
         self._stored_events -= segment.events
         self._room.set()
@@ -344,6 +365,10 @@ class Journal:
 
     async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+
+
+def _sequence(found: tuple[Segment, bool]) -> int:
+    return found[0].sequence
 
 
 def _as_entries(chunks: list[Chunk], now_ms: int) -> list[Entry]:

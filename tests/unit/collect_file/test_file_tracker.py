@@ -285,6 +285,7 @@ def test_broken_gzip_is_told_once_and_what_is_sound_is_kept(tmp_path: Path) -> N
     reader.look()
     reader.look()
     assert [path for path, _ in reader.problems] == [str(tmp_path / "app.log")]
+    assert reader.lines() == [b"one"]
 
 
 def test_lines_that_are_too_long_are_rejected_in_their_place(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
@@ -21,7 +21,7 @@ from typing import TypeVar
 from typing_extensions import override
 
 from tailrace.collect.component import Component
-from tailrace.collect.source import Positions, Source, SourceContext
+from tailrace.collect.source import Frames, Positions, Source, SourceContext
 from tailrace.collect.sources.file.config import FileConfig
 from tailrace.collect.sources.file.tracked import Moment
 from tailrace.collect.sources.file.tracker import Changes, Tracker
@@ -75,7 +75,7 @@ class FileSource(Source):
                     next_look = clock.monotonic() + cooldown_secs
                 frames = await self._in_thread(tracker.read, self._now())
                 if frames:
-                    await self._context.intake.append(frames)
+                    await self._append(frames, tracker)
                     wait_secs = LEAST_WAIT_SECS
                     continue
                 with suppress(TimeoutError):
@@ -85,6 +85,17 @@ class FileSource(Source):
             # In its turn: a read that was not waited for may still be going on.
             self._thread.submit(tracker.close)
             self._thread.shutdown(wait=False)
+
+    async def _append(self, frames: Sequence[Frames], tracker: Tracker) -> None:
+        """Meanwhile, which may be long, new files are opened, lest they are gone before it ends."""
+        cooldown_secs = self._config.glob_minimum_cooldown_ms / 1000
+        appending = asyncio.ensure_future(self._context.intake.append(frames))
+        try:
+            while not (await asyncio.wait({appending}, timeout=cooldown_secs))[0]:
+                await self._remember(await self._in_thread(tracker.discover, self._now()))
+            await appending
+        finally:
+            appending.cancel()
 
     async def _in_thread(self, function: Callable[[Moment], T], now: Moment) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, now)

@@ -16,6 +16,7 @@ from tailrace.engine.body import QueryBody, SpoolFile
 from tailrace.engine.database import OWN_SETTINGS, Database, Handle
 from tailrace.engine.exceptions import ClickHouseError
 from tailrace.engine.formats import SENT_BLOCK_BY_BLOCK
+from tailrace.engine.frames import check_complete
 from tailrace.engine.native import NativeFraming, block_rows
 from tailrace.engine.request import Request
 from tailrace.engine.sessions import Session
@@ -71,6 +72,7 @@ class Execution:
         try:
             self._handle = handle = self._take_handle()
             if body.insert is not None and body.data is not None:
+                check_complete(body.data.path, body.compression)
                 size = body.data.size * (1 if body.compression == "none" else _COMPRESSION)
                 self._prepare(handle, body.text, big=size > _BIG_BODY_BYTES)
                 self.summary.see_result(

@@ -284,6 +284,24 @@ def test_bodies_may_be_compressed(http: httpx.Client, name: str) -> None:
     assert code(cut) == 271
 
 
+@pytest.mark.usefixtures("table")
+@pytest.mark.parametrize("name", CODECS)
+@pytest.mark.parametrize("missing_bytes", [1, 4, 100])
+def test_a_compressed_body_that_was_cut_inserts_nothing(
+    http: httpx.Client, name: str, missing_bytes: int
+) -> None:
+    compress, _ = CODECS[name]
+    rows = b"".join(b"%d\n" % n for n in range(50_000))
+    answer = http.post(
+        "/",
+        params={"query": "INSERT INTO t (a) FORMAT CSV"},
+        content=compress(rows)[:-missing_bytes],
+        headers={"Content-Encoding": name},
+    )
+    assert answer.status_code >= 400
+    assert ask(http, "SELECT count() FROM t") == "0\n"
+
+
 @pytest.mark.parametrize("name", CODECS)
 def test_answers_may_be_compressed(http: httpx.Client, name: str) -> None:
     _, decompress = CODECS[name]

@@ -263,9 +263,13 @@ def test_a_row_opens_to_all_its_fields_and_has_a_permalink(
         for key in ("j", "j", "Enter"):
             page.keyboard.press(key)
         expect(details).to_contain_text("request 249 done")
+        links = details.locator(".links").inner_text()
         details.get_by_role("link", name="Permalink").click()
-        expect(page.locator("tr.row").first).to_contain_text("request 249 done")
+        expect(page.locator("tr[aria-current]")).to_contain_text("request 249 done")
+        assert page.locator("tr.opened .links").inner_text() == links
+        assert "In context" in links
         expect(page.locator("tr.opened")).to_contain_text("attributes.user")
+        assert messages(page)[0] == "card declined order=48217"  # what came after it is there, too
         page.locator(".field", has_text="attributes.user").get_by_role("link", name="keep").click()
         expect(page.locator("#q")).to_have_value('user:"249"')
         expect(page.locator("tr.row")).to_have_count(1)

@@ -7,7 +7,7 @@ time and left out, and said to be, where they take too long.
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, TypeVar
 
 from fastapi import APIRouter, Query
@@ -18,8 +18,8 @@ from tailrace.search.cursor import Cursor
 from tailrace.search.logs import Page
 from tailrace.search.query import LogQuery, Order, OrderColumn
 from tailrace.search.rows import LogRow, RowId
-from tailrace.search.summary import FACETS, Facets
-from tailrace.search.times import PRESETS
+from tailrace.search.summary import FACETS, Facets, Histogram
+from tailrace.search.times import PRESETS, TimeRange
 from tailrace.web.context import Context, Shared
 from tailrace.web.delivery import Delivery
 from tailrace.web.pages.chart import Chart, draw
@@ -35,6 +35,8 @@ COLUMNS: Final[dict[OrderColumn, str]] = {
     "source": "Source",
     "message": "Message",
 }
+ROWS_BEFORE: Final = 12
+"""Newer rows that a permalink shows, with its own."""
 T = TypeVar("T")
 
 
@@ -46,6 +48,8 @@ class Around:
     total: int | None
     facets: Facets | None
     delivery: Delivery
+    within: str = ""
+    """The time that was counted, where that is not all that was asked for."""
 
 
 @router.head("/", response_model=None)
@@ -70,7 +74,7 @@ async def explorer(
     try:
         if after and not state.cursor:
             state = replace(state, cursor=_behind(after).encode())
-        query = _query(state, opened, now)
+        query = await _query(shared, state, opened, now)
         found, around = await asyncio.gather(
             shared.search.page(query, now), _around(shared, state, query, now)
         )
@@ -89,6 +93,7 @@ async def explorer(
         **_values(state, page, around, now),
         problem=problem,
         hint=hint,
+        settings=shared.settings,
         opened=row,
         is_live=_can_be_live(state, page) and live != "0" and not opened,
     )
@@ -99,14 +104,19 @@ async def explorer(
     )
 
 
-def _query(state: SearchState, opened: str, now: datetime) -> LogQuery:
-    """The page's query. A permalink without a page begins at its row."""
+async def _query(shared: Context, state: SearchState, opened: str, now: datetime) -> LogQuery:
+    """The page's query. A permalink without a page begins a few rows before its own."""
     query = state.query(now)
-    if opened and not state.cursor and query.order == Order():
-        row_id = RowId.decode(opened)
-        key = (row_id.timestamp_ns, row_id.arrival)
-        return replace(query, cursor=Cursor(str(Order()), "older", key, inclusive=True))
-    return query
+    if not opened or state.cursor or query.order != Order():
+        return query
+    row_id = RowId.decode(opened)
+    key = (row_id.timestamp_ns, row_id.arrival)
+    upwards = Cursor(str(Order()), "newer", key, inclusive=True)
+    before = await shared.search.page(
+        replace(query, cursor=upwards, limit=min(ROWS_BEFORE, query.limit)), now
+    )
+    start = before.here or Cursor(str(Order()), "older", key, inclusive=True)
+    return replace(query, cursor=start)
 
 
 def _behind(row: str) -> Cursor:
@@ -119,13 +129,28 @@ async def _opened(shared: Context, opened: str) -> LogRow | None:
 
 
 async def _around(shared: Context, state: SearchState, query: LogQuery, now: datetime) -> Around:
-    histogram, facets, delivery = await asyncio.gather(
-        _or_none(shared.summaries.histogram(query, now)),
-        _or_none(shared.summaries.facets(query, now)),
-        shared.collector.delivery(),
+    """What can be counted in time: of all time, where that is asked, perhaps only the last hour."""
+    counts, delivery = await asyncio.gather(
+        _counts(shared, query, now), shared.collector.delivery()
     )
+    within = ""
+    if counts is None and query.range == TimeRange():
+        hour = replace(query, range=TimeRange(start=now - timedelta(hours=1)))
+        counts = await _counts(shared, hour, now)
+        within = "in the last hour" if counts else ""
+    histogram, facets = counts or (None, None)
     chart = draw(histogram, state) if histogram else None
-    return Around(chart, histogram.total if histogram else None, facets, delivery)
+    return Around(chart, histogram.total if histogram else None, facets, delivery, within)
+
+
+async def _counts(
+    shared: Context, query: LogQuery, now: datetime
+) -> tuple[Histogram | None, Facets] | None:
+    """Histogram (None without rows) and facets, or None where ClickHouse takes too long."""
+    work = asyncio.gather(
+        shared.summaries.histogram(query, now), shared.summaries.facets(query, now)
+    )
+    return await _or_none(work)
 
 
 async def _or_none(work: Awaitable[T]) -> T | None:
@@ -176,6 +201,7 @@ def _values(
         "range_label": _range_label(state),
         "older_url": replace(state, cursor=older).url() if older else "",
         "newer_url": replace(state, cursor=newer).url() if newer else "",
+        "all_time_url": replace(state, start="", end="", cursor="").url(),
         "newest_url": replace(state, cursor="").url() if state.cursor else "",
         "here": replace(state, cursor=here),
         "live_url": state.filters().url("/api/v1/logs/tail"),
@@ -215,13 +241,12 @@ def _term_url(state: SearchState, term: str) -> str:
 
 def _context_url(row: LogRow) -> str:
     """The rows around one row, of its source and host, whatever the search."""
-    cursor = Cursor(str(Order()), "older", row.key(Order()), inclusive=True)
     around = SearchState(
         source=(row.source,) if row.source else (),
         host=(row.host,) if row.host else (),
-        cursor=cursor.encode(),
     )
-    return around.url(open=row.row_id.encode())
+    row_id = row.row_id.encode()
+    return f"{around.url(open=row_id)}#{row_id}"
 
 
 def _range_label(state: SearchState) -> str:

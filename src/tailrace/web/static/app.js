@@ -33,6 +33,12 @@ export async function openRow(row) {
 
 body.addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+  const closing = event.target.closest("tr.opened a.close");
+  if (closing) {
+    event.preventDefault();
+    closeRow(closing.closest("tr.opened").previousElementSibling);
+    return;
+  }
   const row = event.target.closest("tr.row");
   const link = event.target.closest("a");
   if (!row || (link && !link.closest(".timestamp"))) return;

@@ -38,6 +38,7 @@ export function listenToKeys({ body, help, live, openRow, closeRow }) {
     Escape: () => {
       const row = body.querySelector("tr.opened")?.previousElementSibling;
       if (row) closeRow(row);
+      else body.querySelector("tr.selected")?.classList.remove("selected");
     },
   };
   document.addEventListener("keydown", (event) => {

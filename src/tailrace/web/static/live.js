@@ -6,6 +6,7 @@ const MOST_ROWS = 500;
 const MOST_WAITING = 2000;
 const RETRY_MS = 2000;
 const SUMMARY_EVERY_MS = 5000;
+const AIMING_MS = 1500;
 
 export function follow(main, body) {
   const button = document.getElementById("live-button");
@@ -18,7 +19,12 @@ export function follow(main, body) {
   let source = null;
   let retry = null;
 
-  const isReading = () => scrollY > 40 || body.querySelector("tr.opened") !== null;
+  let pointedAt = Number.NEGATIVE_INFINITY;
+
+  // Somebody who moves the pointer over the rows is about to click one: it stays where it is.
+  const isAiming = () => performance.now() - pointedAt < AIMING_MS;
+  const isReading = () =>
+    scrollY > 40 || isAiming() || body.querySelector("tr.opened, tr.selected") !== null;
 
   function say(text) {
     state.textContent = text;
@@ -127,6 +133,11 @@ export function follow(main, body) {
     });
   }
 
+  function resume() {
+    if (isAiming()) setTimeout(resume, AIMING_MS);
+    else if (waiting.length && !isReading()) show();
+  }
+
   function close() {
     clearTimeout(retry);
     source?.close();
@@ -156,15 +167,11 @@ export function follow(main, body) {
       try {
         const answer = await fetch(location.pathname + location.search);
         const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-        for (const id of ["chart", "result", "delivery"]) {
+        for (const id of ["chart", "result", "delivery", "facet-lists"]) {
           const [old, renewed] = [document.getElementById(id), fresh.getElementById(id)];
-          if (old && renewed) old.replaceWith(document.adoptNode(renewed));
+          const isInUse = old?.contains(document.activeElement);
+          if (old && renewed && !isInUse) old.replaceWith(document.adoptNode(renewed));
         }
-        const lists = fresh.querySelectorAll("#facets ul");
-        document.querySelectorAll("#facets ul").forEach((list, at) => {
-          const inUse = list.contains(document.activeElement);
-          if (lists[at] && !inUse) list.replaceWith(document.adoptNode(lists[at]));
-        });
       } catch {
         // next time
       }
@@ -177,10 +184,15 @@ export function follow(main, body) {
   button.addEventListener("click", toggle);
   news.addEventListener("click", () => {
     for (const opened of body.querySelectorAll("tr.opened")) opened.remove();
+    for (const row of body.querySelectorAll("tr.selected")) row.classList.remove("selected");
     scrollTo({ top: 0 });
     show();
   });
   addEventListener("scroll", () => waiting.length && !isReading() && show(), { passive: true });
+  body.addEventListener("pointermove", () => {
+    if (!isAiming()) setTimeout(resume, AIMING_MS);
+    pointedAt = performance.now();
+  });
   addEventListener("pagehide", close);
   addEventListener("pageshow", (event) => event.persisted && main.dataset.live && open());
   if (main.dataset.live) {

@@ -108,6 +108,14 @@ function withTerm(added) {
   return url.pathname + url.search;
 }
 
+function contextOf(row) {
+  const around = new URLSearchParams();
+  if (row.source) around.set("source", row.source);
+  if (row.host) around.set("host", row.host);
+  around.set("open", row.id);
+  return `/?${around}#${row.id}`;
+}
+
 function fieldOf(name, value, searchName) {
   const text = element("span", { className: "value" });
   text.append(...pieces(value, [], true));
@@ -143,12 +151,14 @@ export function buildDetails(row) {
   }
   list.append(fieldOf("received_at", row.received_at));
   const links = element("p", { className: "links" });
+  links.append(element("a", { href: contextOf(row) }, "In context"));
   if (row.trace_id) {
     links.append(element("a", { href: withTerm(term("trace_id", row.trace_id)) }, "Same trace"));
   }
   links.append(
-    element("a", { href: `/?open=${row.id}` }, "Permalink"),
+    element("a", { href: `/?open=${row.id}#${row.id}` }, "Permalink"),
     element("a", { href: `/api/v1/logs/${row.id}` }, "JSON"),
+    element("a", { href: location.href, className: "close" }, "Close"),
   );
   return element("div", { className: "details" }, list, links);
 }

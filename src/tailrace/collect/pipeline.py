@@ -88,7 +88,8 @@ def read_position(metadata: bytes) -> Position | None:
     return Position(*found) if found else None
 
 
-def _read_reject_reason(metadata: bytes) -> str:
+def read_reject_reason(metadata: bytes) -> str:
+    """Why a record's frames are rejected; empty for those that are not."""
     if b'"reject_reason"' not in metadata:
         return ""
     return str(orjson.loads(metadata).get("reject_reason", ""))
@@ -125,7 +126,7 @@ def frames(records: Iterator[Record]) -> Iterator[Frame]:
     """Every frame that is not empty."""
     for record in records:
         origin, one_frame = read_origin(record.metadata)
-        reason = _read_reject_reason(record.metadata)
+        reason = read_reject_reason(record.metadata)
         payload = bytes(record.payload)
         for data in [payload] if one_frame else payload.split(b"\n"):
             if data and data != b"\r":
@@ -232,7 +233,7 @@ class Pipeline:
                     event.setdefault(name, value)
                 event.setdefault("source_type", self._spec.source_type)
                 if "timestamp" not in event:
-                    event["timestamp"] = _as_timestamp(frame.received_at_ms)
+                    event["timestamp"] = as_timestamp(frame.received_at_ms)
             events += decoded
         processed.counts[source_id, "sent", ""] += len(events)
         return events
@@ -287,6 +288,7 @@ def _common_peer(part: Sequence[Frame]) -> str:
 
 
 @lru_cache(256)
-def _as_timestamp(milliseconds: int) -> Timestamp:
+def as_timestamp(milliseconds: int) -> Timestamp:
+    """Milliseconds since 1970 as an event has them."""
     moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
     return Timestamp(moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds % 1000:03d}Z")

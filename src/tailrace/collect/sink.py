@@ -85,6 +85,10 @@ class Encoder(ABC):
     def encode(self, events: list[dict[str, Any]]) -> bytes:
         """One line for each event, each with its newline; or what the sink itself takes apart."""
 
+    def writes_events_as_they_are(self) -> bool:
+        """Whether each line is the event's own JSON, no more and no less."""
+        return False
+
 
 class Refusals(Protocol):
     """What destinations refused of batches that are not done with; survives the collector."""

@@ -19,6 +19,7 @@ from multiprocessing.context import SpawnProcess
 
 from tailrace.collect.buffer.segment import Segment
 from tailrace.collect.pipeline import Frame, Pipeline, PipelineSpec, Processed, frames
+from tailrace.collect.plain_lines import are_plain, process_plain
 from tailrace.collect.sink import Encoder, RejectedRow
 from tailrace.telemetry import Logger
 
@@ -51,6 +52,10 @@ def serve(connection: Connection, specs: Mapping[str, PipelineSpec]) -> None:
             job: Job = connection.recv()
         except (EOFError, OSError):
             return
+        spec = specs[job.source_id]
+        if job.span is None and are_plain(spec, job.encoders):
+            connection.send(process_plain(spec, job.segment.records(), job.encoders))
+            continue
         found = list(frames(job.segment.records()))
         first, end = job.span or (0, len(found))
         connection.send(pipelines[job.source_id].process(found[first:end], job.encoders))

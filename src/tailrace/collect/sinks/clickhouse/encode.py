@@ -23,6 +23,10 @@ class RowEncoder(Encoder):
     """With it, fields that have none of these columns go into the field `attributes`."""
 
     @override
+    def writes_events_as_they_are(self) -> bool:
+        return self == RowEncoder()
+
+    @override
     def encode(self, events: list[Event]) -> bytes:
         if self.only_fields is None and not self.except_fields and self.columns is None:
             rows = events

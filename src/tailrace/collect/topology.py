@@ -142,7 +142,7 @@ class Topology:
                 if self._generation != generation:
                     return False
                 for task in done:
-                    await task
+                    await _result_of(task)
         finally:
             finished.cancel()
         return True
@@ -397,6 +397,20 @@ class Topology:
             await self._close_line(line)
         if self._ledger:
             await self._ledger.close()
+
+
+async def _result_of(task: asyncio.Task[None]) -> None:
+    """Raises what went wrong; where all of that is for a person, the first of it, by itself."""
+    try:
+        await task
+    except BaseExceptionGroup as group:
+        ours: BaseException | None
+        ours, others = group.split(TailraceError)
+        while isinstance(ours, BaseExceptionGroup):
+            ours = ours.exceptions[0]
+        if ours is None or others:
+            raise
+        raise ours from None
 
 
 def _memories(config: Config) -> dict[str, TransformConfig]:

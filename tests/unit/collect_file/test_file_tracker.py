@@ -311,6 +311,26 @@ def test_reading_from_the_end_takes_what_comes_later_also_after_a_restart(tmp_pa
     assert reader.lines() == [b"new"]
 
 
+def test_what_took_a_files_place_while_nobody_looked_is_read_whole(tmp_path: Path) -> None:
+    write(tmp_path / "app.log", b"old\n")
+    reader = Reader(tmp_path, {"read_from": "end"})
+    reader.tracker.close()
+    reader.log.rename(tmp_path / "app.log.1")
+    write(reader.log, b"new\n")
+    reader.start()
+    assert reader.lines() == [b"new"]
+
+
+def test_a_compressed_file_is_removed_when_asked_for_also_after_a_restart(tmp_path: Path) -> None:
+    (tmp_path / "app.log").write_bytes(gzip.compress(b"one\n"))
+    reader = Reader(tmp_path, {"remove_after_secs": 0})
+    assert reader.lines() == [b"one"]
+    reader.crash()
+    assert reader.lines() == [b"one"]
+    reader.look()
+    assert not reader.log.exists()
+
+
 def test_a_file_that_appears_later_is_read_whole(tmp_path: Path) -> None:
     reader = Reader(tmp_path, {"read_from": "end"})
     write(reader.log, b"one\n")

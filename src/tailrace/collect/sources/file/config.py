@@ -91,13 +91,14 @@ class FileConfig(SourceConfig):
     """Paths that are not read although `include` names them; `*` also stands for `/`."""
 
     read_from: Literal["beginning", "end"] = "beginning"
-    """Where a file is begun that is there at the first start; later ones are read whole."""
+    """Where a file is begun that is there at the start and was never seen; later ones are read
+    whole, and so are those that took the place of one that was read."""
 
     ignore_checkpoints: bool = False
     """Whether every start begins as if it was the first."""
 
     ignore_older_secs: int | None = Field(default=None, ge=0)
-    """Of files that nobody has changed for so many seconds at start, only new lines are read."""
+    """Of new files that nobody has changed for so many seconds, only later lines are read."""
 
     glob_minimum_cooldown_ms: int = Field(default=1000, ge=1)
     """Milliseconds between two looks for new files."""

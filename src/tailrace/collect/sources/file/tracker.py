@@ -42,6 +42,7 @@ class Tracker:
         self._known: dict[str, KnownPlace] = {}
         if not config.ignore_checkpoints:
             self._known = {key: KnownPlace.read(place.value) for key, place in found.items()}
+        self._known_paths = {known.path for known in self._known.values()}
         self._files: dict[str, TrackedFile] = {}
         self._ring: deque[TrackedFile] = deque()
         self._left_out: set[str] = set()
@@ -121,23 +122,40 @@ class Tracker:
             return
         status = os.fstat(descriptor)
         place = self._recall(descriptor, path)
-        is_known = place is not None
+        is_new = place is None
         if place is None:
             place = Place(status.st_dev, status.st_ino, path)
             place.begin_again(descriptor)
-        old_secs = self._config.ignore_older_secs
-        too_old = old_secs is not None and now.epoch_secs - status.st_mtime > old_secs
-        at_end = is_start and not is_known and self._config.read_from == "end"
-        if place.compressed and (too_old or at_end or place.complete_size == status.st_size > 0):
+        from_end = is_new and self._begins_at_end(path, status, now, is_start=is_start)
+        if place.compressed and (from_end or self._is_finished(place, status)):
             os.close(descriptor)
             self._left_out.add(key_of(status))
             return
-        if too_old or at_end:
+        if from_end:
             place.go_to(descriptor, status.st_size)
-        if too_old or not is_known:
+        if is_new:
             # From now on it is found again although it may be moved away before it is read.
             self._changes.put.append(self._position(place))
         self._add(TrackedFile(self._config, self._cutter, place, descriptor, now))
+
+    def _begins_at_end(
+        self, path: str, status: os.stat_result, now: Moment, *, is_start: bool
+    ) -> bool:
+        """Whether of a new file only later lines are wanted.
+
+        What took the place of a file that was read before came while nobody looked: all of it is
+        wanted.
+        """
+        old_secs = self._config.ignore_older_secs
+        if old_secs is not None and now.epoch_secs - status.st_mtime > old_secs:
+            return True
+        is_first = is_start and path not in self._known_paths
+        return is_first and self._config.read_from == "end"
+
+    def _is_finished(self, place: Place, status: os.stat_result) -> bool:
+        """Whether nothing is left to do with a compressed file."""
+        is_kept = self._config.remove_after_secs is None
+        return is_kept and place.complete_size == status.st_size > 0
 
     def _recall(self, descriptor: int, path: str) -> Place | None:
         """The place in an open file that an earlier run has left."""

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tailrace.collect.sinks.clickhouse.client import SWALLOWS_ROWS
 from tailrace.packs import find_packs
 from tailrace.packs.registry import BUILT_IN
 from tailrace.settings import Settings
 from tailrace.store import Store
-from tailrace.store.migrations import set_up
+from tailrace.store.migrations import read_migrations, set_up
 from tests.processes import Process, start_engine
 
 
@@ -139,6 +140,18 @@ def test_what_dry_run_prints_can_be_run(engine: Process, store: Store) -> None:
         store.command(statement)
     assert {"application_logs", "rejected", "intake"} <= set(tables(store))
     assert setup(engine).returncode == 0
+
+
+def test_collectors_wait_until_the_last_view_is_there(engine: Process, store: Store) -> None:
+    settings = Settings.read(clickhouse_url=engine.url)
+    pack = find_packs(settings, ["logs"])[0]
+    statements = [text for one in read_migrations(pack) for text in one.statements(settings)]
+    for number, statement in enumerate(statements, start=1):
+        store.command(statement)
+        if "intake" in tables(store):
+            asked = SWALLOWS_ROWS.removesuffix("FORMAT TSV")
+            swallows = store.query(asked, {"database": "logs", "table": "intake"}).value()
+            assert bool(swallows) == (number < len(statements)), statement
 
 
 def test_setups_at_the_same_time_do_no_harm(engine: Process, store: Store) -> None:

@@ -8,6 +8,7 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
+from tailrace.collect.encoding import FieldChoice
 from tailrace.collect.retry import fibonacci
 from tailrace.collect.sink import MemoryRefusals, Piece, SinkBatch
 from tailrace.collect.sinks.clickhouse import client as client_module
@@ -39,9 +40,9 @@ def make_sink(
     return ClickhouseSink(config, sink_context(refusals=refusals), server.transport)
 
 
-def batch(*payloads: bytes, peer: str = "10.0.0.1") -> SinkBatch:
+def batch(*payloads: bytes, peer: str = "10.0.0.1", name: str = "token") -> SinkBatch:
     pieces = [Piece(part, part.count(b"\n"), 1_764_000_000_000, peer) for part in payloads]
-    return SinkBatch("token", "in", pieces)
+    return SinkBatch(name, "in", pieces)
 
 
 @pytest.fixture(autouse=True)
@@ -100,6 +101,19 @@ async def test_rows_wait_for_a_table_that_would_forget_them() -> None:
     asked = [query.split()[0] for query in server.queries]
     assert asked == ["DESCRIBE", "SELECT", "SELECT", "SELECT", "INSERT"]
     assert server.rows == [b'{"a":1}']
+
+
+async def test_rows_wait_for_the_views_of_a_table_that_is_made_anew() -> None:
+    server = FakeClickhouse()
+    sink = make_sink(server)
+    await sink.deliver(batch(b'{"a":1}\n'))
+    server.next_answers = [refusal(60, "Table logs.intake does not exist", 404)]
+    server.swallows_rows = 2
+    await sink.deliver(batch(b'{"a":2}\n', name="second"))
+    await sink.close()
+    asked = [query.split()[0] for query in server.queries[3:]]
+    assert asked == ["INSERT", "SELECT", "SELECT", "SELECT", "INSERT"]
+    assert server.rows == [b'{"a":1}', b'{"a":2}']
 
 
 async def test_a_lost_answer_adds_no_row() -> None:
@@ -265,10 +279,10 @@ async def test_fields_without_a_column_become_attributes() -> None:
 
 def test_options_of_encoding_are_obeyed() -> None:
     event = {"a": 1, "b": 2, "t": Timestamp("2026-01-02T03:04:05.678Z")}
-    assert RowEncoder(only_fields=("b", "t")).encode([dict(event)]) == (
+    assert RowEncoder(FieldChoice(only_fields=("b", "t"))).encode([dict(event)]) == (
         b'{"b":2,"t":"2026-01-02T03:04:05.678Z"}\n'
     )
-    encoder = RowEncoder(except_fields=("a",), timestamp_format="unix_ms")
+    encoder = RowEncoder(FieldChoice(except_fields=("a",), timestamp_format="unix_ms"))
     assert encoder.encode([dict(event)]) == b'{"b":2,"t":1767323045678}\n'
 
 

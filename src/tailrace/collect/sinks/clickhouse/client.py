@@ -9,22 +9,20 @@ all, and at most once.
 """
 
 import asyncio
-import ssl
 import zlib
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Iterator
 from ipaddress import ip_address
 
 import httpx
 import orjson
 import zstandard
-from typing_extensions import override
 
-from tailrace.collect.options import BearerAuth
+from tailrace.collect.http_client import auth_of, client_context
 from tailrace.collect.retry import Trouble, fibonacci
 from tailrace.collect.sink import Bytes, SinkContext
 from tailrace.collect.sinks.clickhouse.config import ClickhouseConfig
 from tailrace.collect.sinks.clickhouse.insert import Insert
-from tailrace.collect.sinks.clickhouse.judge import CODE_HEADER, Verdict, judge
+from tailrace.collect.sinks.clickhouse.judge import CODE_HEADER, TABLE_IS_MISSING, Verdict, judge
 from tailrace.collect.sinks.clickhouse.table import Table
 
 ONE_BLOCK = {
@@ -39,9 +37,11 @@ ONE_BLOCK = {
 Text indexes are left to merges: building them in the insert takes four times as long.
 """
 
-_SWALLOWS_ROWS = """SELECT count() FROM system.tables
+SWALLOWS_ROWS = """SELECT count() FROM system.tables
 WHERE database = {database:String} AND name = {table:String}
-    AND engine = 'Null' AND empty(dependencies_table) FORMAT TSV"""
+    AND engine = 'Null' AND (empty(dependencies_table) OR startsWith(comment, 'Not ready'))
+FORMAT TSV"""
+"""Whether rows of a table would be forgotten. `schema/` of the pack writes such a comment."""
 
 IDLE_CONNECTION_SECS = 3.0
 """Shorter than servers keep them, so that we do not send into one that is being closed."""
@@ -75,7 +75,7 @@ class ClickhouseClient:
             timeout=httpx.Timeout(config.request.timeout_secs),
             limits=httpx.Limits(max_connections=32, keepalive_expiry=IDLE_CONNECTION_SECS),
             transport=transport,
-            verify=_verify(config) if str(config.endpoint).startswith("https") else True,
+            verify=client_context(config.tls) if str(config.endpoint).startswith("https") else True,
             trust_env=False,
         )
         self.attempts = 0
@@ -102,18 +102,23 @@ class ClickhouseClient:
         query = f"DESCRIBE TABLE {table} FORMAT JSONEachRow"
         answer = await self._until_taken({"query": query}, None)
         columns = [orjson.loads(line) for line in answer.splitlines()]
-        soon, _ = self._waits()
-        while await self._swallows_rows():
-            self._trouble.report(f"no materialized view reads {table} yet: run `tailrace setup`")
-            await asyncio.sleep(next(soon))
+        await self._until_rows_are_kept()
         self._trouble.end()
         return Table.from_description(columns)
+
+    async def _until_rows_are_kept(self) -> None:
+        soon, _ = self._waits()
+        while await self._swallows_rows():
+            self._trouble.report(
+                f"not all views that read {self._config.table} are there: run `tailrace setup`"
+            )
+            await asyncio.sleep(next(soon))
 
     async def _swallows_rows(self) -> bool:
         """Whether ClickHouse would say yes to rows and forget them, as in the midst of a setup."""
         answer = await self._until_taken(
             {
-                "query": _SWALLOWS_ROWS,
+                "query": SWALLOWS_ROWS,
                 "param_database": self._config.database,
                 "param_table": self._config.table,
             },
@@ -140,6 +145,7 @@ class ClickhouseClient:
         soon, waits = self._waits()
         while True:
             self.attempts += 1
+            is_missing = False
             try:
                 response = await self._send(parameters, insert)
             except httpx.ConnectError as error:
@@ -151,15 +157,20 @@ class ClickhouseClient:
             else:
                 code = int(response.headers.get(CODE_HEADER) or 0)
                 if response.is_success and not code:
-                    self._trouble.end()
+                    if insert is not None:
+                        self._trouble.end()
                     return response.content
                 verdict, advice = judge(response.status_code, code, response.text)
                 if verdict is Verdict.SPLIT:
                     raise DataRefusedError(response.text.strip())
                 wait = next(soon if verdict is Verdict.RETRY_SOON else waits)
                 problem = f"{advice}: {response.text.strip()[:500] or response.status_code}"
+                is_missing = code in TABLE_IS_MISSING
             self._trouble.report(problem)
             await asyncio.sleep(wait)
+            if is_missing and insert is not None:
+                # Whoever makes the table anew makes its views after it.
+                await self._until_rows_are_kept()
 
     def _waits(self) -> tuple[Iterator[float], Iterator[float]]:
         request = self._config.request
@@ -221,21 +232,9 @@ def _best_compression(config: ClickhouseConfig) -> str:
     return "none" if is_here else "gzip"
 
 
-class _Bearer(httpx.Auth):
-    def __init__(self, token: str) -> None:
-        self._value = f"Bearer {token}"
-
-    @override
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["Authorization"] = self._value
-        yield request
-
-
 def _auth(config: ClickhouseConfig, context: SinkContext) -> httpx.Auth | None:
-    if isinstance(config.auth, BearerAuth):
-        return _Bearer(config.auth.token.get_secret_value())
     if config.auth:
-        return httpx.BasicAuth(config.auth.user, config.auth.password.get_secret_value())
+        return auth_of(config.auth)
     settings = context.settings
     is_ours = str(config.endpoint).rstrip("/") == settings.clickhouse_address.rstrip("/")
     if is_ours and settings.clickhouse_user:
@@ -244,13 +243,3 @@ def _auth(config: ClickhouseConfig, context: SinkContext) -> httpx.Auth | None:
             settings.clickhouse_user, password.get_secret_value() if password else ""
         )
     return None
-
-
-def _verify(config: ClickhouseConfig) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=config.tls.ca_file)
-    if config.tls.crt_file:
-        context.load_cert_chain(config.tls.crt_file, config.tls.key_file)
-    context.check_hostname = config.tls.verify_hostname and config.tls.verify_certificate
-    if not config.tls.verify_certificate:
-        context.verify_mode = ssl.CERT_NONE
-    return context

@@ -65,6 +65,9 @@ _SETUP_IS_MISSING = {
 }
 _TOO_MANY_PARTS = 252
 
+TABLE_IS_MISSING = frozenset({60, 81})
+"""UNKNOWN_TABLE and UNKNOWN_DATABASE."""
+
 
 class Verdict(Enum):
     """What to do after a refusal."""

@@ -24,6 +24,50 @@ from tailrace.collect.transform import Event, Timestamp
 TimestampFormat = Literal["rfc3339", "unix", "unix_ms", "unix_us", "unix_ns", "unix_float"]
 
 
+class FieldChoice(Options):
+    """Which fields are sent, and how timestamps are written."""
+
+    only_fields: tuple[str, ...] | None = None
+    """Send these fields and no other; `a.b` is a field inside of a field."""
+
+    except_fields: tuple[str, ...] = ()
+    """Send all fields but these."""
+
+    timestamp_format: TimestampFormat = "rfc3339"
+    """How timestamps are written."""
+
+    @field_validator("only_fields", "except_fields")
+    @classmethod
+    def _are_paths(cls, paths: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for path in paths or ():
+            split_path(path)
+        return paths
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether events are sent as they are."""
+        return (
+            self.only_fields is None
+            and not self.except_fields
+            and self.timestamp_format == "rfc3339"
+        )
+
+    def shape(self, events: list[Event]) -> list[Event]:
+        """The events with these fields; those that were given are left alone."""
+        if self.only_fields is not None or self.except_fields:
+            events = [self._choose(event) for event in events]
+        convert = TIMESTAMP_FORMATS.get(self.timestamp_format)
+        return [_with_timestamps(event, convert) for event in events] if convert else events
+
+    def _choose(self, event: Event) -> Event:
+        chosen: Event = event if self.only_fields is None else {}
+        for path in self.only_fields or ():
+            put_field(chosen, split_path(path), get_field(event, split_path(path)))
+        for path in self.except_fields:
+            chosen = without_field(chosen, split_path(path))
+        return chosen
+
+
 class JsonEncoding(Options):
     """How the codec `json` writes."""
 
@@ -41,7 +85,7 @@ class CsvEncoding(Options):
     """What parts the columns."""
 
 
-class Encoding(Options):
+class Encoding(FieldChoice):
     """How an event becomes bytes."""
 
     codec: Literal["json", "text", "raw_message", "logfmt", "csv"]
@@ -53,22 +97,6 @@ class Encoding(Options):
 
     csv: CsvEncoding | None = None
     """Options of the codec `csv`."""
-
-    only_fields: tuple[str, ...] | None = None
-    """Send these fields and no other; `a.b` is a field inside of a field."""
-
-    except_fields: tuple[str, ...] = ()
-    """Send all fields but these."""
-
-    timestamp_format: TimestampFormat = "rfc3339"
-    """How timestamps are written."""
-
-    @field_validator("only_fields", "except_fields")
-    @classmethod
-    def _are_paths(cls, paths: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        for path in paths or ():
-            split_path(path)
-        return paths
 
     @model_validator(mode="after")
     def _options_fit(self) -> Self:
@@ -137,24 +165,9 @@ class EventEncoder:
 
     encoding: Encoding
 
-    def payloads(self, events: Sequence[Event]) -> list[bytes]:
+    def payloads(self, events: list[Event]) -> list[bytes]:
         """The events' bytes, in their order."""
-        encoding = self.encoding
-        if encoding.only_fields is not None or encoding.except_fields:
-            events = [self._shape(event) for event in events]
-        convert = TIMESTAMP_FORMATS.get(encoding.timestamp_format)
-        if convert:
-            events = [_with_timestamps(event, convert) for event in events]
-        return self._codec(events)
-
-    def _shape(self, event: Event) -> Event:
-        only = self.encoding.only_fields
-        shaped: Event = event if only is None else {}
-        for path in only or ():
-            put_field(shaped, split_path(path), get_field(event, split_path(path)))
-        for path in self.encoding.except_fields:
-            shaped = without_field(shaped, split_path(path))
-        return shaped
+        return self._codec(self.encoding.shape(events))
 
     def _codec(self, events: Sequence[Event]) -> list[bytes]:
         match self.encoding.codec:

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.collect.buffer.format import Record
+from tailrace.collect.encoding import FieldChoice
 from tailrace.collect.pipeline import Pipeline, PipelineSpec, frames, write_origin
 from tailrace.collect.plain_lines import are_plain, process_plain
 from tailrace.collect.sinks.clickhouse.encode import RowEncoder
@@ -48,5 +49,5 @@ def test_the_short_way_leads_where_the_long_one_does(found: list[Record]) -> Non
 
 
 def test_who_wants_something_else_gets_it_the_long_way() -> None:
-    assert not are_plain(SPEC, {**ENCODERS, "b": RowEncoder(except_fields=("host",))})
+    assert not are_plain(SPEC, {**ENCODERS, "b": RowEncoder(FieldChoice(except_fields=("host",)))})
     assert not are_plain(PipelineSpec("in", "file", "json", {}, {}, {"a": ("in",)}), ENCODERS)

@@ -5,22 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field, HttpUrl
 
 from tailrace.collect.component import Options, SinkConfig
+from tailrace.collect.encoding import FieldChoice
 from tailrace.collect.options import Acknowledgements, BasicAuth, Batch, BearerAuth, ClientTls
-
-
-class Encoding(Options):
-    """Which fields are sent, and how."""
-
-    only_fields: tuple[str, ...] | None = None
-    """Send these fields and no other."""
-
-    except_fields: tuple[str, ...] = ()
-    """Send all fields but these."""
-
-    timestamp_format: Literal["rfc3339", "unix", "unix_ms", "unix_us", "unix_ns", "unix_float"] = (
-        "rfc3339"
-    )
-    """How timestamps that the collector made are written."""
 
 
 class Request(Options):
@@ -80,7 +66,7 @@ class ClickhouseConfig(SinkConfig):
     batch: Batch = Batch()
     """How many events travel together."""
 
-    encoding: Encoding = Encoding()
+    encoding: FieldChoice = FieldChoice()
     """Which fields are sent, and how."""
 
     request: Request = Request()

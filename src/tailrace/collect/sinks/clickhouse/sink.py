@@ -87,9 +87,7 @@ class ClickhouseSink(Sink):
         table = await self._describe()
         encoding = self.config.encoding
         return RowEncoder(
-            encoding.only_fields,
-            encoding.except_fields,
-            encoding.timestamp_format,
+            encoding,
             frozenset(table.types) if self._fills_attributes(table) else None,
         )
 

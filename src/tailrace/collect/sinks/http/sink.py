@@ -14,14 +14,14 @@ not want are alone; those are rejected.
 """
 
 import asyncio
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import httpx
 from typing_extensions import override
 
 from tailrace.collect.encoding import SinkFraming, StreamEncoder
-from tailrace.collect.options import BearerAuth
+from tailrace.collect.http_client import auth_of, client_context
 from tailrace.collect.retry import Trouble
 from tailrace.collect.sink import (
     Delivery,
@@ -34,7 +34,6 @@ from tailrace.collect.sink import (
 )
 from tailrace.collect.sinks.http.body import COMPRESSORS, body_of, parts_of, unpack
 from tailrace.collect.sinks.http.config import HttpConfig
-from tailrace.collect.tls import client_context
 
 CANNOT_NOW = frozenset({408, 425, 429})
 NOBODYS_FAULT = frozenset({401, 402, 403, 404, 405, 407, 410, 501})
@@ -72,7 +71,7 @@ class HttpSink(Sink):
         self._trouble = Trouble(context)
         self._places = _RateLimit(config, context)
         self._http = httpx.AsyncClient(
-            auth=_auth(config),
+            auth=auth_of(config.auth),
             timeout=httpx.Timeout(config.request.timeout_secs),
             limits=httpx.Limits(max_connections=32, keepalive_expiry=IDLE_CONNECTION_SECS),
             transport=transport,
@@ -200,21 +199,3 @@ class _RateLimit:
                 self._made_at.append(now)
                 return
             await asyncio.sleep(self._made_at[0] + self._within_secs - now)
-
-
-class _Bearer(httpx.Auth):
-    def __init__(self, token: str) -> None:
-        self._value = f"Bearer {token}"
-
-    @override
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["Authorization"] = self._value
-        yield request
-
-
-def _auth(config: HttpConfig) -> httpx.Auth | None:
-    if isinstance(config.auth, BearerAuth):
-        return _Bearer(config.auth.token.get_secret_value())
-    if config.auth:
-        return httpx.BasicAuth(config.auth.user, config.auth.password.get_secret_value())
-    return None

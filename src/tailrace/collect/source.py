@@ -116,6 +116,10 @@ class SourceContext:
     log: Logger
     clock: Clock
     positions: Positions | None = None
+    most_events_at_once: int | None = None
+    """Frames with a position are never parted: a source makes none of more events."""
+    most_bytes_at_once: int | None = None
+    """The same for their size, but that one event may be larger."""
 
 
 class Source(ABC):

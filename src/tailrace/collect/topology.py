@@ -362,6 +362,8 @@ class Topology:
                 self._log,
                 self._clock,
                 positions,
+                journal.limits.segment_max_events,
+                journal.limits.segment_max_bytes,
             )
             config = self._config.sources[one.source_id]
             source = SOURCES[config.type].build(config, context)

@@ -26,6 +26,8 @@ class Reader:
 
     folder: Path
     options: dict[str, Any] = field(default_factory=dict)
+    most_events: int | None = None
+    most_bytes: int | None = None
     elapsed_secs: float = 0.0
     buffer: list[Frames] = field(default_factory=list)
     ledger: dict[str, Position] = field(default_factory=dict)
@@ -49,7 +51,7 @@ class Reader:
         positions = dict(self.ledger)
         for frames in self.buffer:
             self.keep(positions, frames.position)
-        self.tracker = Tracker(config, positions)
+        self.tracker = Tracker(config, positions, self.most_events, self.most_bytes)
         self.remember(self.tracker.begin(self.now))
 
     def keep(self, positions: dict[str, Position], position: Position | None) -> None:
@@ -386,6 +388,16 @@ def test_a_file_that_was_read_is_removed_when_asked_for(tmp_path: Path) -> None:
     assert reader.lines() == [b"one", b"last"]
 
 
+def test_no_more_than_a_batch_is_taken_at_once(tmp_path: Path) -> None:
+    write(tmp_path / "app.log", b"a\nb\nc\nd\ne\n")
+    reader = Reader(tmp_path, most_events=2)
+    assert reader.lines() == [b"a", b"b", b"c", b"d", b"e"]
+    assert [frames.count for frames in reader.buffer] == [2, 2, 1]
+    reader = Reader(tmp_path, most_bytes=4)
+    reader.read()
+    assert [frames.payload for frames in reader.buffer] == [b"a\nb\n", b"c\nd\n", b"e\n"]
+
+
 def test_another_delimiter_and_offsets(tmp_path: Path) -> None:
     write(tmp_path / "app.log", b"one\ntwo;;three;;")
     reader = Reader(tmp_path, {"line_delimiter": ";;", "offset_key": "at"})
@@ -514,12 +526,16 @@ class Model:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(operation, max_size=25), st.sampled_from([20, 100, None]))
+@given(
+    st.lists(operation, max_size=25),
+    st.sampled_from([20, 100, None]),
+    st.sampled_from([3, None]),
+)
 def test_every_line_comes_out_exactly_once(
-    operations: list[tuple[str, int]], max_read_bytes: int | None
+    operations: list[tuple[str, int]], max_read_bytes: int | None, most_events: int | None
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        model = Model(Reader(Path(folder), {"max_read_bytes": max_read_bytes}))
+        model = Model(Reader(Path(folder), {"max_read_bytes": max_read_bytes}, most_events))
         for name, count in operations:
             model.run(name, count)
         if model.half:

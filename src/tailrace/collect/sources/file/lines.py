@@ -40,7 +40,9 @@ class Line:
 class Cutter:
     """Cuts blocks as the options say."""
 
-    def __init__(self, config: FileConfig) -> None:
+    def __init__(self, config: FileConfig, most_lines: int | None = None) -> None:
+        self._most_lines = most_lines
+        """Taken at once, but that a group of lines may be longer."""
         self._delimiter = config.line_delimiter.encode()
         self._max_line_bytes = config.max_line_bytes
         self._makes_events = config.makes_events
@@ -90,6 +92,9 @@ class Cutter:
             lines = lines[:first]
             size = sum(map(len, lines)) + len(self._delimiter) * len(lines)
             flush = True
+        if self._most_lines and len(lines) > self._most_lines and not self._groups:
+            lines = lines[: self._most_lines]
+            size = sum(map(len, lines)) + len(self._delimiter) * len(lines)
         if self._makes_events:
             return self._take_events(lines, offset, size, flush=flush)
         if b"" in lines or b"\r" in lines:
@@ -102,7 +107,7 @@ class Cutter:
     ) -> Taken | None:
         lines = list(self._place(parts, offset))
         if self._groups:
-            groups = list(self._groups.group(lines, flush=flush))
+            groups = list(self._groups.group(lines, flush=flush))[: self._most_lines]
             size = min(size, groups[-1].end - offset) if groups else 0
             lines = groups
         if size == 0:

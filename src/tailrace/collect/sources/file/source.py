@@ -47,7 +47,13 @@ class FileSource(Source):
 
     @override
     async def start(self) -> None:
-        tracker = Tracker(self._config, self._positions.found)
+        context = self._context
+        tracker = Tracker(
+            self._config,
+            self._positions.found,
+            context.most_events_at_once,
+            context.most_bytes_at_once,
+        )
         await self._remember(await self._in_thread(tracker.begin, self._now()))
         self._task = asyncio.create_task(self._read_for_ever(tracker))
         self.tasks.append(self._task)

@@ -37,8 +37,15 @@ class TrackedFile:
     """A file that is read; its methods block. The descriptor belongs to it."""
 
     def __init__(
-        self, config: FileConfig, cutter: Cutter, place: Place, descriptor: int, now: Moment
+        self,
+        config: FileConfig,
+        cutter: Cutter,
+        place: Place,
+        descriptor: int,
+        now: Moment,
+        block_bytes: int = BLOCK_BYTES,
     ) -> None:
+        self._block_bytes = block_bytes
         self.place = place
         self.is_found = True
         """Whether `include` still finds it."""
@@ -165,7 +172,7 @@ class TrackedFile:
         config = self._config
         group_bytes = MOST_GROUP_BYTES if config.multiline else 0
         most_bytes = max(config.max_line_bytes + len(config.line_delimiter.encode()), group_bytes)
-        size = config.max_read_bytes or BLOCK_BYTES
+        size = self._block_bytes
         while True:
             block = self._content.read(self.place.offset, size)
             is_rest = len(block) < size

@@ -16,7 +16,7 @@ from tailrace.collect.sources.file.content import ContentError
 from tailrace.collect.sources.file.discovery import find, find_moved, open_file
 from tailrace.collect.sources.file.lines import Cutter, Taken
 from tailrace.collect.sources.file.place import KnownPlace, Place, key_of
-from tailrace.collect.sources.file.tracked import Moment, TrackedFile
+from tailrace.collect.sources.file.tracked import BLOCK_BYTES, Moment, TrackedFile
 
 MOST_APPEND_BYTES = 8 * 1024**2
 """Read before it is appended; this much is in memory, twice while it is written."""
@@ -35,9 +35,16 @@ class Changes:
 class Tracker:
     """See the module."""
 
-    def __init__(self, config: FileConfig, found: Mapping[str, Position]) -> None:
+    def __init__(
+        self,
+        config: FileConfig,
+        found: Mapping[str, Position],
+        most_events: int | None = None,
+        most_bytes: int | None = None,
+    ) -> None:
         self._config = config
-        self._cutter = Cutter(config)
+        self._cutter = Cutter(config, most_events)
+        self._block_bytes = min(config.max_read_bytes or BLOCK_BYTES, most_bytes or BLOCK_BYTES)
         self._sequence = max((position.sequence for position in found.values()), default=0)
         self._known: dict[str, KnownPlace] = {}
         if not config.ignore_checkpoints:
@@ -136,7 +143,7 @@ class Tracker:
         if is_new:
             # From now on it is found again although it may be moved away before it is read.
             self._changes.put.append(self._position(place))
-        self._add(TrackedFile(self._config, self._cutter, place, descriptor, now))
+        self._add(self._track(place, descriptor, now))
 
     def _begins_at_end(
         self, path: str, status: os.stat_result, now: Moment, *, is_start: bool
@@ -190,9 +197,12 @@ class Tracker:
             os.close(descriptor)
             return
         del self._known[key]
-        file = TrackedFile(self._config, self._cutter, place, descriptor, now)
+        file = self._track(place, descriptor, now)
         file.set_found(None, now)
         self._add(file)
+
+    def _track(self, place: Place, descriptor: int, now: Moment) -> TrackedFile:
+        return TrackedFile(self._config, self._cutter, place, descriptor, now, self._block_bytes)
 
     def _add(self, file: TrackedFile) -> None:
         self._files[file.place.key] = file

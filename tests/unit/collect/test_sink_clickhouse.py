@@ -9,7 +9,6 @@ import pytest
 from pydantic import ValidationError
 
 from tailrace.collect.encoding import FieldChoice
-from tailrace.collect.encoding import FieldChoice
 from tailrace.collect.retry import fibonacci
 from tailrace.collect.sink import MemoryRefusals, Piece, SinkBatch
 from tailrace.collect.sinks.clickhouse import client as client_module

@@ -139,6 +139,20 @@ def test_sql_only_reads_tables(system: WebSystem, query: str) -> None:
     assert len(lines(tailrace(system, "search").stdout)) == 3
 
 
+def test_a_reader_that_has_enough_is_no_error(system: WebSystem) -> None:
+    command = [sys.executable, "-m", "tailrace", "sql", "SELECT number FROM system.numbers"]
+    environment = {**os.environ, **system.environment}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b'{"number":0}\n'
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(30) == 0
+
+
 def test_sql_says_where_it_cut(system: WebSystem) -> None:
     done = tailrace(system, "sql", "SELECT number FROM numbers(100)", "--max-rows", "10")
     assert len(lines(done.stdout)) == 10

@@ -21,6 +21,10 @@ ClickhouseUrl = Annotated[
         help="HTTP address of a ClickHouse server, in place of the embedded engine",
     ),
 ]
+JsonLines = Annotated[
+    bool,
+    typer.Option("--json", envvar="TAILRACE_JSON", help="JSON lines on a terminal, too"),
+]
 EngineHost = Annotated[
     str | None,
     typer.Option(envvar="TAILRACE_ENGINE_HOST", help="Address that the engine listens on"),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tailrace.cli.options import ClickhouseUrl, EnginePort
+from tailrace.cli.options import ClickhouseUrl, EnginePort, JsonLines
 from tailrace.cli.terminal import RowPrinter, ending_quietly, note, refuse
 from tailrace.clock import utc_now
 from tailrace.errors import QueryError
@@ -22,15 +22,27 @@ from tailrace.store import Store
 def search(  # noqa: PLR0913 — each is a flag
     query: Annotated[str, typer.Argument(help='Such as: level:error "card declined"')] = "",
     since: Annotated[
-        str, typer.Option(help="From then on: 15m, 1 hour ago, 2026-11-22T10:00Z")
+        str,
+        typer.Option(
+            envvar="TAILRACE_SEARCH_SINCE", help="From then on: 15m, 1 hour ago, 2026-11-22T10:00Z"
+        ),
     ] = "",
-    until: Annotated[str, typer.Option(help="Before then")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="The newest rows, at most so many")] = 100,
+    until: Annotated[str, typer.Option(envvar="TAILRACE_SEARCH_UNTIL", help="Before then")] = "",
+    limit: Annotated[
+        int,
+        typer.Option(
+            envvar="TAILRACE_SEARCH_LIMIT", min=1, help="The newest rows, at most so many"
+        ),
+    ] = 100,
     level: Annotated[
-        list[str] | None, typer.Option(help="Only this level; may be repeated")
+        list[str] | None,
+        typer.Option(envvar="TAILRACE_SEARCH_LEVEL", help="Only this level; may be repeated"),
     ] = None,
-    source: Annotated[list[str] | None, typer.Option(help="Only this source")] = None,
-    json: Annotated[bool, typer.Option("--json", help="JSON lines on a terminal, too")] = False,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(envvar="TAILRACE_SEARCH_SOURCE", help="Only this source; may be repeated"),
+    ] = None,
+    json: JsonLines = False,
     clickhouse: ClickhouseUrl = None,
     engine_port: EnginePort = None,
 ) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from tailrace.cli.options import ClickhouseUrl, EnginePort
+from tailrace.cli.options import ClickhouseUrl, EnginePort, JsonLines
 from tailrace.cli.terminal import RowPrinter, ending_quietly, note, refuse
 from tailrace.clock import utc_now
 from tailrace.errors import QueryError, StoreUnavailableError
@@ -24,10 +24,14 @@ FIRST_ROWS: Final = 10
 def tail(
     query: Annotated[str, typer.Argument(help="Such as: level:>=warning source:payment")] = "",
     level: Annotated[
-        list[str] | None, typer.Option(help="Only this level; may be repeated")
+        list[str] | None,
+        typer.Option(envvar="TAILRACE_TAIL_LEVEL", help="Only this level; may be repeated"),
     ] = None,
-    source: Annotated[list[str] | None, typer.Option(help="Only this source")] = None,
-    json: Annotated[bool, typer.Option("--json", help="JSON lines on a terminal, too")] = False,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(envvar="TAILRACE_TAIL_SOURCE", help="Only this source; may be repeated"),
+    ] = None,
+    json: JsonLines = False,
     clickhouse: ClickhouseUrl = None,
     engine_port: EnginePort = None,
 ) -> None:

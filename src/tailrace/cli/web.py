@@ -21,7 +21,11 @@ def web(
     web_port: WebPort = None,
     clickhouse: ClickhouseUrl = None,
     clickhouse_user: Annotated[
-        str | None, typer.Option(envvar="TAILRACE_CLICKHOUSE_USER", help="User name for ClickHouse")
+        str | None,
+        typer.Option(
+            envvar="TAILRACE_CLICKHOUSE_USER",
+            help="User name for ClickHouse (the password: TAILRACE_CLICKHOUSE_PASSWORD)",
+        ),
     ] = None,
     engine_port: EnginePort = None,
     collector_port: CollectorPort = None,

@@ -188,13 +188,19 @@ class Store:
             answer = client.query_row_block_stream(
                 sql, parameters=dict(parameters or {}), settings=_settings(sql, limits, settings)
             )
-            with answer:
-                source: Any = answer.source
-                yield Stream(
-                    tuple(source.column_names),
-                    tuple(kind.name for kind in source.column_types),
-                    (list(block) for block in answer),
-                )
+        with answer:
+            source: Any = answer.source
+            yield Stream(
+                tuple(source.column_names),
+                tuple(kind.name for kind in source.column_types),
+                self._blocks(answer),
+            )
+
+    def _blocks(self, answer: Any) -> Iterator[list[tuple[Any, ...]]]:
+        # Around the reading alone: an OSError of whoever takes the rows is none of ClickHouse's.
+        with self._errors():
+            for block in answer:
+                yield list(block)
 
     def command(
         self,
@@ -325,5 +331,11 @@ def _refused(error: Exception) -> StoreError:
     return StoreError(f"cannot run the query: {error}", code=code)
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
+    """What went wrong at the bottom of a chain of errors: Connection refused."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -60,8 +60,8 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
-    for name in ("httpx", "httpcore"):  # they tell of every request
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("httpx", "httpcore", "urllib3"):  # they tell of every request and retry
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def get_logger(name: str) -> Logger:

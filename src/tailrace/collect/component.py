@@ -32,6 +32,10 @@ class SourceConfig(Options):
         """Names of the fields that events get, besides `source_type` and `timestamp`."""
         return frozenset()
 
+    def output(self) -> str:
+        """Name of its output, where that is not the component itself: `<id>.<output>`."""
+        return ""
+
     @property
     def codec(self) -> str:
         """Name of the codec that turns its frames into events."""

@@ -75,7 +75,7 @@ class Request:
     def __init__(self, scope: Scope) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
-        self.headers = {
+        self.headers: dict[str, str] = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
         self.query = dict(parse_qsl(scope["query_string"].decode("latin-1"), True))

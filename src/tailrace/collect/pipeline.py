@@ -48,6 +48,13 @@ class PipelineSpec:
     """By id, each after those that it takes events from."""
     contexts: Mapping[str, TransformContext]
     sink_inputs: Mapping[str, tuple[str, ...]]
+    output: str = ""
+    """Name of the source's output, where it is not the source itself."""
+
+    @property
+    def decoded(self) -> str:
+        """What components take that want the source's events."""
+        return f"{self.source_id}.{self.output}" if self.output else self.source_id
 
 
 @dataclass
@@ -176,7 +183,7 @@ class Pipeline:
     def _transform(
         self, part: Sequence[Frame], moment: Moment, processed: Processed
     ) -> dict[str, list[Event]]:
-        outputs = {self._spec.source_id: self._decode_all(part, processed)}
+        outputs = {self._spec.decoded: self._decode_all(part, processed)}
         takers = Counter(
             name
             for inputs in (*self._inputs().values(), *self._spec.sink_inputs.values())

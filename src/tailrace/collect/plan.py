@@ -80,6 +80,7 @@ def _spec(config: Config, source_id: str) -> PipelineSpec:
             for name in transforms
         },
         {sink_id: inputs for sink_id, inputs in sink_inputs.items() if inputs},
+        source.output(),
     )
 
 

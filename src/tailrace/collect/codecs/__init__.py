@@ -5,6 +5,7 @@ from collections.abc import Callable
 from tailrace.collect.codecs.bytes import decode_bytes
 from tailrace.collect.codecs.gelf import decode_gelf
 from tailrace.collect.codecs.json import decode_json
+from tailrace.collect.codecs.opentelemetry import decode_opentelemetry
 from tailrace.collect.codecs.syslog import decode_syslog
 from tailrace.collect.transform import Event
 
@@ -17,5 +18,6 @@ CODECS: dict[str, Decode] = {
     "events": decode_json,
     "gelf": decode_gelf,
     "json": decode_json,
+    "opentelemetry": decode_opentelemetry,
     "syslog": decode_syslog,
 }

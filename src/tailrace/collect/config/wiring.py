@@ -97,7 +97,7 @@ class Wiring:
 
 
 def _outputs(sources: dict[str, SourceConfig], transforms: dict[str, TransformConfig]) -> list[str]:
-    names = list(sources)
+    names = [f"{name}.{one.output()}" if one.output() else name for name, one in sources.items()]
     for name, transform in transforms.items():
         names += [name] if transform.has_default_output() else []
         names += [f"{name}.{output}" for output in sorted(transform.named_outputs())]

@@ -5,6 +5,7 @@ from tailrace.collect.source import Source
 from tailrace.collect.sources.demo_logs import DEMO_LOGS
 from tailrace.collect.sources.file import FILE
 from tailrace.collect.sources.http_server import HTTP_SERVER
+from tailrace.collect.sources.opentelemetry import OPENTELEMETRY
 from tailrace.collect.sources.socket import SOCKET
 from tailrace.collect.sources.stdin import STDIN
 from tailrace.collect.sources.syslog import SYSLOG
@@ -13,6 +14,7 @@ SOURCES: dict[str, Component[Source]] = {
     "demo_logs": DEMO_LOGS,
     "file": FILE,
     "http_server": HTTP_SERVER,
+    "opentelemetry": OPENTELEMETRY,
     "socket": SOCKET,
     "stdin": STDIN,
     "syslog": SYSLOG,

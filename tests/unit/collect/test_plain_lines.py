@@ -1,6 +1,6 @@
 """Lines that nobody looks into become what the pipeline makes of them, byte for byte."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.collect.buffer.format import Record
@@ -37,6 +37,7 @@ def records(draw: st.DrawFn) -> Record:
     return Record(memoryview(payload), metadata, payload.count(b"\n"), draw(st.integers(0, 2**41)))
 
 
+@settings(deadline=None)
 @given(st.lists(records(), max_size=5))
 def test_the_short_way_leads_where_the_long_one_does(found: list[Record]) -> None:
     assert are_plain(SPEC, ENCODERS)

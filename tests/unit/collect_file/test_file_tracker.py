@@ -313,6 +313,24 @@ def test_reading_from_the_end_takes_what_comes_later_also_after_a_restart(tmp_pa
     assert reader.lines() == [b"new"]
 
 
+def test_a_folder_that_got_the_inode_of_a_file_is_no_file(tmp_path: Path) -> None:
+    write(tmp_path / "app.log", b"one\n")
+    reader = Reader(tmp_path)
+    assert reader.lines() == [b"one"]
+    reader.tracker.close()
+    reader.log.unlink()
+    (tmp_path / "folder").mkdir()
+    (frames,) = reader.buffer
+    assert frames.position
+    inode = (tmp_path / "folder").stat().st_ino
+    place = orjson.loads(frames.position.value) | {"inode": inode}
+    key = f"{place['device']}:{inode}"
+    reader.buffer.clear()
+    reader.ledger = {key: Position(key, 9, orjson.dumps(place).decode())}
+    reader.start()
+    assert reader.lines() == []
+
+
 def test_what_took_a_files_place_while_nobody_looked_is_read_whole(tmp_path: Path) -> None:
     write(tmp_path / "app.log", b"old\n")
     reader = Reader(tmp_path, {"read_from": "end"})

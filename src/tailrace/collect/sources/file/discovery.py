@@ -23,13 +23,13 @@ def find(config: FileConfig) -> dict[str, list[str]]:
     return found
 
 
-def find_moved(path: str, inode: int) -> str | None:
-    """Where in its folder the file is now that was at `path`; "" where the folder cannot be read."""
+def paths_by_inode(folder: str) -> dict[int, str] | None:
+    """Everything in a folder; None where it cannot be read."""
     try:
-        with os.scandir(os.path.dirname(path) or ".") as entries:
-            return next((entry.path for entry in entries if entry.inode() == inode), None)
+        with os.scandir(folder or ".") as entries:
+            return {entry.inode(): entry.path for entry in entries}
     except OSError:
-        return ""
+        return None
 
 
 def open_file(path: str) -> int:

@@ -6,6 +6,7 @@ closed: their descriptors stay open for it.
 
 import os
 import socket
+import stat
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from tailrace.collect.source import Frames, Origin, Position
 from tailrace.collect.sources.file.config import FileConfig
 from tailrace.collect.sources.file.content import ContentError
-from tailrace.collect.sources.file.discovery import find, find_moved, open_file
+from tailrace.collect.sources.file.discovery import find, open_file, paths_by_inode
 from tailrace.collect.sources.file.lines import Cutter, Taken
 from tailrace.collect.sources.file.place import KnownPlace, Place, key_of
 from tailrace.collect.sources.file.tracked import BLOCK_BYTES, Moment, TrackedFile
@@ -60,9 +61,13 @@ class Tracker:
     def begin(self, now: Moment) -> Changes:
         """The files that are there at start, and those that were moved away while nobody looked."""
         self._look(now, is_start=True)
+        folders = {os.path.dirname(known.path) for known in self._known.values()}
+        entries = {folder: paths_by_inode(folder) for folder in folders}
         for key, known in list(self._known.items()):
-            if key not in self._files and key not in self._left_out:
-                self._look_for_moved(key, known, now)
+            there = entries[os.path.dirname(known.path)]
+            if there is None or key in self._files or key in self._left_out:
+                continue
+            self._look_for_moved(key, known, there.get(known.inode), now)
         return self._take_changes()
 
     def discover(self, now: Moment) -> Changes:
@@ -181,19 +186,20 @@ class Tracker:
                 return place
         return None
 
-    def _look_for_moved(self, key: str, known: KnownPlace, now: Moment) -> None:
-        path = find_moved(known.path, known.inode)
+    def _look_for_moved(self, key: str, known: KnownPlace, path: str | None, now: Moment) -> None:
+        """Read a file to its end that was renamed to what `include` does not mean."""
         if path is None:
             del self._known[key]
             self._changes.forget.append(key)
-        if not path:
             return
         try:
             descriptor = open_file(path)
         except OSError:
             return
-        place = known.restore(descriptor, known.path)
-        if place is None or place.compressed or os.fstat(descriptor).st_size <= place.offset:
+        status = os.fstat(descriptor)
+        is_file = stat.S_ISREG(status.st_mode)
+        place = known.restore(descriptor, known.path) if is_file else None
+        if place is None or place.compressed or status.st_size <= place.offset:
             os.close(descriptor)
             return
         del self._known[key]

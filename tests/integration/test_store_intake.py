@@ -145,7 +145,8 @@ def test_without_a_timestamp_the_arrival_counts(store: Store, written: dict[str,
     [
         "2024-13-45", "2024-02-30T00:00:00Z", "2024-01-01T25:00:00Z", "2024-01-01T00:61:00Z",
         "9999-01-01T00:00:00Z", "1600-01-01T00:00:00Z", "noon", "10:00", "12:30:00", -5, True,
-        "99999999999999999999", [1], "'); DROP TABLE logs.rejected --",
+        "2024-00-10T00:00:00Z", "2024-01-00", "2024-01-01T00:00:00+24:00", "9223372036.9",
+        "2024-01-01T00:00:00-99:99", "99999999999999999999", [1], "'); DROP TABLE logs.rejected --",
     ],
 )  # fmt: skip
 def test_impossible_timestamps_are_rejected_and_quoted(store: Store, written: object) -> None:
@@ -273,6 +274,22 @@ def test_lines_that_are_no_event_are_rejected_whole(store: Store, line: bytes, r
     found = store.query("SELECT reason, hex(raw) FROM logs.rejected").rows
     assert found == [(found[0][0], line.hex().upper())]
     assert reason in found[0][0]
+
+
+def test_a_name_that_is_there_twice_keeps_both_values(store: Store) -> None:
+    line = b'{"message":"first","message":"second","source":"a","k":1,"k":2}'
+    row = only(store, line)
+    assert (row["message"], row["source"]) == ("first", "a")
+    [pairs] = store.query(
+        "SELECT arrayZip(mapKeys(attributes), mapValues(attributes)) FROM logs.application_logs"
+    ).rows[0]
+    assert [tuple(pair) for pair in pairs] == [("message", "second"), ("k", "1"), ("k", "2")]
+
+
+def test_an_array_may_have_blanks_around_it(store: Store) -> None:
+    insert(store, b' \t[ {"message":"a"} , {"message":"b"} ] ')
+    assert [row["message"] for row in stored(store)] == ["a", "b"]
+    assert rejected(store) == []
 
 
 def test_an_array_of_objects_is_as_many_events(store: Store) -> None:

@@ -125,17 +125,20 @@ WITH
         indexOf(names, 'date'), indexOf(names, '_time'), indexOf(names, 'asctime'),
         indexOf(names, '@t'), indexOf(names, 'Timestamp'), indexOf(names, 'Time'))) AS at_likely_time,
     ifNull(texts[at_likely_time], '') AS time_text,
-    -- 2024-01-31T23:59:60.123456789+05:30 and its like, which nearly all are. What the parser lets
-    -- roll over into the next day (hour 25) is refused here.
+    -- 2024-01-31T23:59:60.123456789+05:30 and its like, which nearly all are. What the parser would let
+    -- roll over into the next day (hour 25, zone +24:00) or take for the first (day 00), is refused.
     substring(time_text, 5, 1) = '-' AND substring(time_text, 8, 1) = '-' AS is_iso,
     substring(time_text, 12, 2) < '24' AND substring(time_text, 15, 2) < '60'
-        AND substring(time_text, 18, 2) < '61' AS is_on_the_clock,
+        AND substring(time_text, 18, 2) < '61' AND substring(time_text, 6, 2) != '00'
+        AND substring(time_text, 9, 2) != '00'
+        AND NOT (substring(time_text, -6, 1) IN ('+', '-') AND substring(time_text, -5, 2) > '23')
+        AS is_on_the_clock,
     -- Seconds since 1970, or milliseconds, microseconds, nanoseconds, by the number of digits.
     splitByChar('.', time_text) AS number_parts,
     toUInt64OrZero(number_parts[1]) AS whole,
     multiIf(whole < 10000000000, 1000000000, whole < 100000000000000, 1000000,
         whole < 100000000000000000, 1000, 1) AS nanos_per_unit,
-    whole <= intDiv(9223372036854775807, nanos_per_unit)
+    whole < intDiv(9223372036854775807, nanos_per_unit)
         AND (at_sure_time > 0 OR whole >= 100000000) AS is_number_a_time,
     toInt64(round(toFloat64OrZero(concat('0.', number_parts[2])) * nanos_per_unit)) AS fraction_nanos,
     fromUnixTimestamp64Nano(toInt64(whole * nanos_per_unit) + fraction_nanos, 'UTC') AS number_time,
@@ -176,7 +179,11 @@ WITH
     bitOr(at_log_level != indexOf(names, 'log_level'), bitOr(at_message != indexOf(names, 'message'),
         bitOr(at_source != indexOf(names, 'source'), bitOr(at_host != indexOf(names, 'host'),
         bitOr(at_trace_id != indexOf(names, 'trace_id'), bitOr(at_span_id != indexOf(names, 'span_id'),
-        bitOr(at_likely_time != indexOf(names, 'timestamp'), has(names, 'source_type')))))))) AS is_by_alias
+        bitOr(at_likely_time != indexOf(names, 'timestamp'), bitOr(has(names, 'source_type'),
+        -- A name that is there twice: the second one is not lost, either.
+        arrayCount(name -> name IN ('timestamp', 'log_level', 'message', 'source', 'host', 'trace_id',
+            'span_id'), names) > (at_likely_time > 0) + (at_log_level > 0) + (at_message > 0)
+            + (at_source > 0) + (at_host > 0) + (at_trace_id > 0) + (at_span_id > 0))))))))) AS is_by_alias
 SELECT
     ifNull(time_read, toDateTime64(received_at, 9, 'UTC')) AS timestamp,
     transform(level_text, level_names.1, level_names.2, level_text) AS log_level,
@@ -229,7 +236,7 @@ SELECT
 FROM
 (
     WITH
-        if(startsWith(line, '['), JSONExtractArrayRaw(line), []) AS elements,
+        if(match(line, '^[ \\t]*\\['), JSONExtractArrayRaw(line), []) AS elements,
         if(notEmpty(elements) AND arrayAll(element -> startsWith(element, '{'), elements),
             elements, [line]) AS events
     SELECT event.1 AS json, event.2 AS number, component_id, peer, received_at, place

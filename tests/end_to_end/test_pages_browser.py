@@ -309,6 +309,12 @@ def test_keys_and_themes(browser: Browser, filled: WebSystem) -> None:
         page.keyboard.press("?")
         expect(page.get_by_role("dialog")).to_be_visible()
         page.keyboard.press("Escape")
+        page.keyboard.press("t")
+        expect(page.locator("input[name=from]")).to_be_visible()
+        page.get_by_role("link", name="Last hour").focus()
+        page.keyboard.press("Escape")
+        expect(page.locator("input[name=from]")).to_be_hidden()
+        expect(page.locator(".range summary")).to_be_focused()
         page.keyboard.press("e")
         expect(page.locator("tr.selected td.level")).to_have_text("CRITICAL")
 

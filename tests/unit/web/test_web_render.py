@@ -106,6 +106,17 @@ def test_a_chart_shows_a_few_errors_among_a_million_rows() -> None:
     assert "1,000,000 rows" in chart.description
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3, 7, 96])
+def test_each_label_of_the_time_axis_is_there_once(steps: int) -> None:
+    start = datetime(2026, 11, 22, 10, tzinfo=UTC)
+    buckets = tuple(
+        Bucket(start + timedelta(seconds=number), 1, (0, 0, 0)) for number in range(steps)
+    )
+    labels = draw(Histogram(start, timedelta(seconds=1), buckets), SearchState()).labels
+    assert len(set(labels)) == len(labels) == min(steps + 1, 6)
+    assert labels[0] == "10:00:00"
+
+
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.name)
 def test_no_template_or_script_can_turn_text_into_markup(path: Path) -> None:
     text = path.read_text("utf-8")

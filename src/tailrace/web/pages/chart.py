@@ -104,7 +104,8 @@ def _labels(histogram: Histogram) -> tuple[str, ...]:
     else:
         form = "%H:%M:%S" if span < timedelta(minutes=5) else "%H:%M"
     steps = len(histogram.buckets)
-    marks = [round(steps * number / (_LABELS - 1)) for number in range(_LABELS)]
+    labels = min(_LABELS, steps + 1)
+    marks = [round(steps * number / (labels - 1)) for number in range(labels)]
     return tuple(f"{histogram.start + histogram.step * mark:{form}}" for mark in marks)
 
 

@@ -55,11 +55,23 @@ const helpButton = document.getElementById("help-button");
 helpButton.hidden = false;
 helpButton.addEventListener("click", () => help.showModal());
 
-for (const panel of document.querySelectorAll("details.range, details.sql")) {
-  document.addEventListener("click", (event) => {
-    if (!panel.contains(event.target)) panel.open = false;
-  });
+for (const panel of document.querySelectorAll("details.range")) {
+  panel.addEventListener("toggle", () => panel.open && panel.querySelector("a, input").focus());
+}
+document.addEventListener("click", (event) => closePanels(event.target));
+
+// Found anew each time: the live page replaces some of them.
+function closePanels(except = null) {
+  const open = [...document.querySelectorAll("details.range[open], details.sql[open]")];
+  const closed = open.filter((panel) => !panel.contains(except));
+  for (const panel of closed) panel.open = false;
+  return closed;
 }
 
+// What is not set stays out of the address.
+document.querySelector("form.search").addEventListener("formdata", ({ formData }) => {
+  for (const [name, value] of [...formData]) if (!value) formData.delete(name);
+});
+
 const live = follow(main, body);
-listenToKeys({ body, help, live, openRow, closeRow });
+listenToKeys({ body, help, live, openRow, closeRow, closePanels });

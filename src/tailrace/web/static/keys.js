@@ -25,7 +25,7 @@ function step(body, by, wanted = () => true) {
 
 const isError = (row) => row.classList.contains("error") || row.classList.contains("critical");
 
-export function listenToKeys({ body, help, live, openRow, closeRow }) {
+export function listenToKeys({ body, help, live, openRow, closeRow, closePanels }) {
   const search = document.getElementById("q");
   const actions = {
     "/": () => search.select(),
@@ -35,6 +35,7 @@ export function listenToKeys({ body, help, live, openRow, closeRow }) {
     E: () => step(body, -1, isError),
     l: () => live.toggle(),
     "?": () => help.showModal(),
+    t: () => document.querySelector("details.range").toggleAttribute("open", true),
     Escape: () => {
       const row = body.querySelector("tr.opened")?.previousElementSibling;
       if (row) closeRow(row);
@@ -43,6 +44,13 @@ export function listenToKeys({ body, help, live, openRow, closeRow }) {
   };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
+    if (event.key === "Escape") {
+      const [panel] = closePanels();
+      if (panel) {
+        panel.querySelector("summary").focus();
+        return;
+      }
+    }
     if (event.target.closest("input, textarea, select")) {
       if (event.key === "Escape") event.target.blur();
       return;

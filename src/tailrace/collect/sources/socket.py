@@ -15,11 +15,13 @@ from typing_extensions import override
 
 from tailrace.collect.component import Component, Options, SourceConfig
 from tailrace.collect.datagrams import MAX_LENGTH, DatagramOptions, DatagramSource
+from tailrace.collect.delimited import DelimitedFramer
 from tailrace.collect.framing import MAX_LINE_BYTES, LineFramer
 from tailrace.collect.listen import open_listener, open_udp, open_unix, remove_unix
-from tailrace.collect.options import Address, Decoding, Framing, split_address
+from tailrace.collect.octet_counting import SyslogFramer
+from tailrace.collect.options import Address, Decoding, NewlineFraming, split_address
 from tailrace.collect.source import Origin, Source, SourceContext
-from tailrace.collect.streams import StreamOptions, StreamSource
+from tailrace.collect.streams import Framer, StreamOptions, StreamSource
 
 MODES_OF_OPTIONS = {
     "address": ("tcp", "udp"),
@@ -42,6 +44,43 @@ class Keepalive(Options):
 
     time_secs: int | None = Field(default=None, ge=1)
     """Seconds of silence before it asks."""
+
+
+class LengthFraming(Options):
+    """Options of the framing `octet_counting`."""
+
+    max_length: int = Field(default=MAX_LINE_BYTES, ge=1)
+    """Longest frame in bytes; longer ones are rejected."""
+
+
+class CharacterFraming(LengthFraming):
+    """Options of the framing `character_delimited`."""
+
+    delimiter: str = Field(min_length=1, max_length=1, pattern=r"^[\x00-\x7f]$")
+    """The ASCII character that ends a frame."""
+
+
+class SocketFraming(Options):
+    """How bytes are cut into frames."""
+
+    method: Literal["newline_delimited", "character_delimited", "octet_counting", "bytes"]
+    """Where a frame ends."""
+
+    newline_delimited: NewlineFraming = NewlineFraming()
+    """Options of the framing `newline_delimited`."""
+
+    character_delimited: CharacterFraming | None = Field(default=None, validate_default=True)
+    """Options of the framing `character_delimited`."""
+
+    octet_counting: LengthFraming = LengthFraming()
+    """Options of the framing `octet_counting`."""
+
+    @field_validator("character_delimited")
+    @classmethod
+    def _check_delimiter(cls, value: Any, information: ValidationInfo) -> Any:
+        if value is None and information.data.get("method") == "character_delimited":
+            raise PydanticCustomError("missing", "Field required")
+        return value
 
 
 class SocketConfig(SourceConfig):
@@ -88,7 +127,7 @@ class SocketConfig(SourceConfig):
     receive_buffer_bytes: int | None = Field(default=None, ge=1)
     """Size in bytes of the system's receive buffer of a connection."""
 
-    framing: Framing | None = None
+    framing: SocketFraming | None = None
     """How a stream is cut into lines; unset: by newlines, and a datagram is not cut."""
 
     decoding: Decoding = Decoding()
@@ -117,14 +156,36 @@ class SocketConfig(SourceConfig):
 
     @field_validator("framing")
     @classmethod
-    def _check_framing(cls, framing: Framing | None, information: ValidationInfo) -> Framing | None:
+    def _check_framing(
+        cls, framing: SocketFraming | None, information: ValidationInfo
+    ) -> SocketFraming | None:
         is_stream = information.data.get("mode") in ("tcp", "unix_stream")
-        if is_stream and framing and framing.method != "newline_delimited":
+        if is_stream and framing and framing.method == "bytes":
             raise ValueError(
-                f"cannot cut a stream by framing.method {framing.method!r}: "
+                "cannot cut a stream by framing.method 'bytes': "
+                "give newline_delimited, or leave it out"
+            )
+        if not is_stream and framing and framing.method not in ("bytes", "newline_delimited"):
+            raise ValueError(
+                f"cannot cut a datagram by framing.method {framing.method!r}: "
                 "give newline_delimited, or leave it out"
             )
         return framing
+
+    def framer(self) -> Framer:
+        """What cuts one connection's stream."""
+        framing = self.framing
+        if framing and framing.method == "octet_counting":
+            return SyslogFramer(framing.octet_counting.max_length)
+        if framing and framing.method == "character_delimited" and framing.character_delimited:
+            options = framing.character_delimited
+            return DelimitedFramer(
+                options.delimiter.encode(),
+                options.max_length,
+                newlines_are_spaces=self.decoding.codec == "json",
+            )
+        newline = framing.newline_delimited if framing else None
+        return LineFramer((newline and newline.max_length) or MAX_LINE_BYTES)
 
     def origin(self, host: str, port: int) -> Origin:
         """Where a peer's events come from."""
@@ -141,11 +202,9 @@ class SocketSource(StreamSource):
     """Takes lines from connections."""
 
     def __init__(self, config: SocketConfig, context: SourceContext) -> None:
-        newline = config.framing.newline_delimited if config.framing else None
-        max_line_bytes = (newline and newline.max_length) or MAX_LINE_BYTES
         options = StreamOptions(
             lambda: _listen(config, context),
-            lambda: LineFramer(max_line_bytes),
+            config.framer,
             config.origin,
             config.connection_limit,
             config.keepalive.time_secs,

@@ -3,6 +3,10 @@
 The collector's books say how many rows of each day of arrival every sink has delivered, and how
 many were rejected; the tables are counted. More rows than in the books are somebody else's. Fewer
 are a gap, unless their day is past the retention or a person has accepted that they are gone.
+
+Rows that go into a table like `logs.intake` take their time of arrival with them, so each day must
+be right by itself. Others get the time at which they were inserted, which may be of a later day:
+there a surplus of later days makes up for a lack.
 """
 
 from collections import Counter
@@ -40,6 +44,8 @@ class Gap:
 class _Account:
     tables: tuple[str, ...]
     expected: Mapping[str, int]
+    is_late: bool
+    """Whether rows may be found on a later day than that of their arrival."""
 
     @property
     def place(self) -> str:
@@ -105,19 +111,22 @@ class Accounts:
     def _accounts(self) -> Iterator[_Account]:
         """What must be in which tables. A table like `logs.intake` may itself reject rows."""
         expected: dict[tuple[str, ...], Counter[str]] = {}
+        late: set[tuple[str, ...]] = set()
         for sink_id, sink in self._config.sinks.items():
             if sink.type != "clickhouse":
                 continue
             options = cast(ClickhouseConfig, sink)
             keepers = self._census.keepers(f"{options.database}.{options.table}")
-            rows = Counter(self._books.rows(sink_id))
-            expected.setdefault(tuple(sorted(keepers)), Counter()).update(rows)
+            tables = tuple(sorted(keepers))
+            expected.setdefault(tables, Counter()).update(self._books.rows(sink_id))
+            if options.format == "json_each_row":
+                late.add(tables)
         rejected = Counter(self._books.rows(REJECTED))
         rejected.subtract(self._books.rows(REMOVED))
         own = (self._rejected_table,)
         pool = next((tables for tables in expected if self._rejected_table in tables), own)
         expected.setdefault(pool, Counter()).update(rejected)
-        yield from (_Account(tables, rows) for tables, rows in expected.items())
+        yield from (_Account(tables, rows, tables in late) for tables, rows in expected.items())
 
     def _compare(self, account: _Account, pending: int) -> Iterator[Finding]:
         if not account.tables or not all(map(self._census.has_arrival, account.tables)):
@@ -129,13 +138,14 @@ class Accounts:
         for table in account.tables:
             found.update(self._census.rows_by_day(table))
         accepted = self._books.rows(ACCEPTED + account.place)
-        if self._rejected_table not in account.tables:
-            pending = 0
+        spare = pending if self._rejected_table in account.tables else 0
         expired = missing = 0
-        for day, rows in sorted(account.expected.items(), reverse=True):
-            gap = rows - accepted.get(day, 0) - found[day]
-            covered = min(max(gap, 0), pending)
-            pending -= covered
+        for day in sorted({*account.expected, *found}, reverse=True):
+            gap = account.expected.get(day, 0) - accepted.get(day, 0) - found[day]
+            if account.is_late:
+                spare += max(-gap, 0)
+            covered = min(max(gap, 0), spare)
+            spare -= covered
             gap -= covered
             if gap > 0 and self._is_past(day, account):
                 expired += gap

@@ -1,0 +1,122 @@
+"""Adding up, without an engine."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from tailrace.cli._accounts import Accounts, Finding
+from tailrace.collect.books import ACCEPTED, REJECTED, REMOVED, Books
+from tailrace.collect.config import Config
+from tailrace.collect.sinks.clickhouse.config import ClickhouseConfig
+from tailrace.collect.sources.socket import SocketConfig
+from tailrace.store.census import TableFacts
+
+TODAY = date(2026, 1, 31)
+BOTH = "logs.application_logs and logs.rejected"
+
+
+class FakeCensus:
+    """Tables with so many rows by day."""
+
+    def __init__(self, logs: dict[str, int], rejected: dict[str, int] | None = None) -> None:
+        self._rows = {"logs.application_logs": logs, "logs.rejected": rejected or {}}
+        self.tables = {
+            name: TableFacts(name, "MergeTree", "received_at", (), "2026-01-01")
+            for name in self._rows
+        }
+
+    def keepers(self, table: str) -> frozenset[str]:
+        return frozenset(self._rows) if table == "logs.intake" else frozenset({table})
+
+    def has_arrival(self, table: str) -> bool:
+        return True
+
+    def rows_by_day(self, table: str) -> dict[str, int]:
+        return self._rows[table]
+
+    def ttl_days(self, table: str) -> int:
+        return 30
+
+    def deletions(self, table: str) -> list[str]:
+        return []
+
+
+def examined(
+    census: FakeCensus, days: dict[tuple[str, str], int], *, table: str = "intake", **books: Any
+) -> tuple[list[Finding], list[tuple[str, int]]]:
+    """What is bad, and the gaps by day."""
+    form = "json_as_string" if table == "intake" else "json_each_row"
+    sink = {"inputs": ["in"], "endpoint": "http://x", "database": "logs", "table": table}
+    config = Config(
+        {"in": SocketConfig.model_validate({"mode": "tcp", "address": "127.0.0.1:0"})},
+        {},
+        {"out": ClickhouseConfig.model_validate({**sink, "format": form})},
+        (),
+    )
+    found = Books(
+        **{
+            "sums": {},
+            "days": days,
+            "waiting": {},
+            "waiting_rejected": 0,
+            "held": 0,
+            "set_aside": (),
+            **books,
+        }
+    )
+    accounts = Accounts(found, config, census, "logs.rejected", TODAY)  # type: ignore[arg-type]
+    bad = [finding for finding in accounts.findings() if finding.state == "bad"]
+    return bad, [(gap.day, gap.rows) for gap in accounts.gaps]
+
+
+def test_every_row_is_in_one_table_or_the_other() -> None:
+    census = FakeCensus({"2026-01-30": 90}, {"2026-01-30": 12})
+    days = {("out", "2026-01-30"): 100, (REJECTED, "2026-01-30"): 2}
+    assert examined(census, days) == ([], [])
+
+
+@pytest.mark.parametrize("missing", [1, 90])
+def test_missing_rows_are_a_gap_of_their_day(missing: int) -> None:
+    census = FakeCensus({"2026-01-29": 500, "2026-01-30": 90 - missing})
+    bad, gaps = examined(census, {("out", "2026-01-30"): 90, ("out", "2026-01-29"): 400})
+    assert gaps == [("2026-01-30", missing)]
+    assert f"{missing} rows that arrived on 2026-01-30" in bad[0].text
+
+
+def test_what_a_person_removed_or_accepted_is_no_gap() -> None:
+    census = FakeCensus({"2026-01-30": 80})
+    days = {
+        ("out", "2026-01-30"): 90,
+        (REJECTED, "2026-01-30"): 5,
+        (REMOVED, "2026-01-30"): 5,
+        (ACCEPTED + BOTH, "2026-01-30"): 10,
+    }
+    assert examined(census, days) == ([], [])
+
+
+def test_rejected_rows_on_their_way_are_no_gap() -> None:
+    days = {(REJECTED, "2026-01-30"): 5}
+    assert examined(FakeCensus({}), days, waiting_rejected=5) == ([], [])
+    assert examined(FakeCensus({}), days, waiting_rejected=4)[1] == [("2026-01-30", 1)]
+
+
+def test_rows_past_the_retention_are_no_gap() -> None:
+    assert examined(FakeCensus({}), {("out", "2026-01-01"): 9}) == ([], [])
+    assert examined(FakeCensus({}), {("out", "2026-01-02"): 9})[1] == [("2026-01-02", 9)]
+
+
+def test_rows_without_a_time_of_their_own_may_be_of_a_later_day() -> None:
+    late = FakeCensus({"2026-01-30": 9})
+    days = {("out", "2026-01-29"): 9}
+    assert examined(late, days, table="application_logs") == ([], [])
+    assert examined(late, days)[1] == [("2026-01-29", 9)]
+    early = FakeCensus({"2026-01-28": 9})
+    assert examined(early, days, table="application_logs")[1] == [("2026-01-29", 9)]
+
+
+def test_a_sink_whose_sums_do_not_add_up_and_a_source_that_is_gone_are_named() -> None:
+    sums = {("out", "received", ""): 10, ("out", "sent", ""): 7, ("out", "rejected", ""): 1}
+    bad, _ = examined(FakeCensus({}), {}, sums=sums, waiting={"in": 5, "old": 3, "empty": 0})
+    assert [finding.check for finding in bad] == ["source old", "sink out"]
+    assert "2 are unaccounted for" in bad[1].text

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from dataclasses import dataclass, field, replace
 
 import httpx
+import orjson
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from pydantic import ValidationError
@@ -28,6 +29,7 @@ from tailrace.collect.sources.file.source import FileSource
 from tailrace.collect.sources.http_server import HttpServerConfig, HttpServerSource
 from tailrace.collect.sources.opentelemetry import OpentelemetryConfig, OpentelemetrySource
 from tailrace.collect.sources.socket import SocketConfig, SocketSource, build_socket
+from tailrace.collect.sources.splunk_hec import SplunkHecConfig, SplunkHecSource
 from tailrace.collect.sources.stdin import StdinConfig, StdinSource
 from tailrace.collect.sources.syslog import SyslogConfig, build_syslog
 from tailrace.collect.streams import StreamSource
@@ -189,6 +191,26 @@ async def _opentelemetry(intake: GatedIntake) -> Driver:
     return Driver(source, intake, metrics, send, acknowledges=True)
 
 
+async def _splunk_hec(intake: GatedIntake) -> Driver:
+    config = SplunkHecConfig.model_validate({"address": "127.0.0.1:0"})
+    context, metrics = _context(intake, "splunk_hec")
+    source = SplunkHecSource(config, context)
+    intake.unpack = lambda lines: [
+        CODECS["splunk_hec"](line)[0]["message"].encode() for line in lines.splitlines()
+    ]
+
+    async def send(data: bytes) -> bool:
+        envelopes = [orjson.dumps({"event": line.decode()}) for line in data.splitlines()]
+        async with httpx.AsyncClient(timeout=60) as client:
+            answer = await client.post(
+                f"http://127.0.0.1:{source.port}/services/collector/event",
+                content=b"".join(envelopes),
+            )
+        return answer.is_success
+
+    return Driver(source, intake, metrics, send, acknowledges=True)
+
+
 async def _stdin(intake: GatedIntake) -> Driver:
     reading, writing = os.pipe()
     context, metrics = _context(intake, "stdin")
@@ -330,6 +352,7 @@ DRIVERS = {
     "socket, udp": _udp,
     "socket, unix_datagram": _unix_datagram,
     "socket, unix_stream": _unix_stream,
+    "splunk_hec": _splunk_hec,
     "stdin": _stdin,
     "syslog": _syslog,
 }

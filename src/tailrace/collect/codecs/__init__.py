@@ -6,6 +6,7 @@ from tailrace.collect.codecs.bytes import decode_bytes
 from tailrace.collect.codecs.gelf import decode_gelf
 from tailrace.collect.codecs.json import decode_json
 from tailrace.collect.codecs.opentelemetry import decode_opentelemetry
+from tailrace.collect.codecs.splunk_hec import decode_splunk_hec
 from tailrace.collect.codecs.syslog import decode_syslog
 from tailrace.collect.transform import Event
 
@@ -19,5 +20,6 @@ CODECS: dict[str, Decode] = {
     "gelf": decode_gelf,
     "json": decode_json,
     "opentelemetry": decode_opentelemetry,
+    "splunk_hec": decode_splunk_hec,
     "syslog": decode_syslog,
 }

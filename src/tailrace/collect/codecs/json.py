@@ -1,27 +1,14 @@
 """Codec `json`: a frame is one JSON object, or an array of them.
 
 As in Vector an empty frame is no event, an array is as many events as it has objects, and invalid
-UTF-8 becomes U+FFFD. Beyond that nothing gets in that could harm what follows: nesting deeper than
-100 is refused (VRL ends the process on very deep values), and an integer beyond 64 bits is kept as
-text (`12345678901234567890` becomes `"12345678901234567890"`) where Vector would round it to a
-float.
+UTF-8 becomes U+FFFD. (What is refused or kept as text: `tailrace.collect.json_text`.)
 """
 
-import json
-import re
-from contextlib import suppress
 from typing import Any
 
-import orjson
-
 from tailrace.collect.codec import DecodeError
+from tailrace.collect.json_text import parse_json
 from tailrace.collect.transform import Event
-
-MAX_DEPTH = 100
-"""Deepest nesting of objects and arrays that a frame may have."""
-
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
-_INT64 = range(-(2**63), 2**63)
 
 
 def decode_json(line: bytes) -> list[Event]:
@@ -29,44 +16,12 @@ def decode_json(line: bytes) -> list[Event]:
     text = line.strip()
     if not text:
         return []
-    value = _parse(text)
-    if text.count(b"[") + text.count(b"{") > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
-        raise DecodeError(f"JSON nested deeper than {MAX_DEPTH} levels")
-    if _LONG_NUMBER.search(text):
-        value = json.loads(text.decode("utf-8", "replace"), parse_int=_int_or_text)
+    value = parse_json(text)
     events = value if isinstance(value, list) else [value]
     for event in events:
         if not isinstance(event, dict):
             raise DecodeError(f"not a JSON object but {_kind(event)}")
     return events
-
-
-def _parse(text: bytes) -> Any:
-    with suppress(orjson.JSONDecodeError):
-        return orjson.loads(text)
-    try:
-        return orjson.loads(text.decode("utf-8", "replace"))
-    except orjson.JSONDecodeError as error:
-        raise DecodeError(f"not JSON: {error}") from error
-
-
-def _int_or_text(digits: str) -> int | str:
-    return int(digits) if len(digits) <= 20 and int(digits) in _INT64 else digits
-
-
-def _deeper_than(value: Any, limit: int) -> bool:
-    """Whether `value` has more than `limit` levels, without recursion."""
-    level: list[Any] = [value]
-    for _ in range(limit + 1):
-        level = [
-            child
-            for parent in level
-            if isinstance(parent, dict | list)
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-        ]
-        if not level:
-            return False
-    return True
 
 
 def _kind(value: Any) -> str:

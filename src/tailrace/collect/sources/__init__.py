@@ -7,6 +7,7 @@ from tailrace.collect.sources.file import FILE
 from tailrace.collect.sources.http_server import HTTP_SERVER
 from tailrace.collect.sources.opentelemetry import OPENTELEMETRY
 from tailrace.collect.sources.socket import SOCKET
+from tailrace.collect.sources.splunk_hec import SPLUNK_HEC
 from tailrace.collect.sources.stdin import STDIN
 from tailrace.collect.sources.syslog import SYSLOG
 
@@ -16,6 +17,7 @@ SOURCES: dict[str, Component[Source]] = {
     "http_server": HTTP_SERVER,
     "opentelemetry": OPENTELEMETRY,
     "socket": SOCKET,
+    "splunk_hec": SPLUNK_HEC,
     "stdin": STDIN,
     "syslog": SYSLOG,
 }

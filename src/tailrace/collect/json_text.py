@@ -1,0 +1,60 @@
+"""Parses JSON that anybody may have written.
+
+Invalid UTF-8 becomes U+FFFD. Beyond that nothing gets in that could harm what follows: nesting
+deeper than 100 is refused (VRL ends the process on very deep values), and an integer beyond 64 bits
+is kept as text (`12345678901234567890` becomes `"12345678901234567890"`) where Vector would round
+it to a float.
+"""
+
+import json
+import re
+from contextlib import suppress
+from typing import Any
+
+import orjson
+
+from tailrace.collect.codec import DecodeError
+
+MAX_DEPTH = 100
+"""Deepest nesting of objects and arrays that a text may have."""
+
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+_INT64 = range(-(2**63), 2**63)
+
+
+def parse_json(text: bytes) -> Any:
+    """The value that the text is; raises DecodeError with the reason."""
+    value = _parse(text)
+    if text.count(b"[") + text.count(b"{") > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
+        raise DecodeError(f"JSON nested deeper than {MAX_DEPTH} levels")
+    if _LONG_NUMBER.search(text):
+        value = json.loads(text.decode("utf-8", "replace"), parse_int=_int_or_text)
+    return value
+
+
+def _parse(text: bytes) -> Any:
+    with suppress(orjson.JSONDecodeError):
+        return orjson.loads(text)
+    try:
+        return orjson.loads(text.decode("utf-8", "replace"))
+    except orjson.JSONDecodeError as error:
+        raise DecodeError(f"not JSON: {error}") from error
+
+
+def _int_or_text(digits: str) -> int | str:
+    return int(digits) if len(digits) <= 20 and int(digits) in _INT64 else digits
+
+
+def _deeper_than(value: Any, limit: int) -> bool:
+    """Whether `value` has more than `limit` levels, without recursion."""
+    level: list[Any] = [value]
+    for _ in range(limit + 1):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, dict | list)
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+        if not level:
+            return False
+    return True

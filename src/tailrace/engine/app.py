@@ -7,9 +7,9 @@ writes: what was received in full is finished, as a ClickHouse server does.
 
 import asyncio
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from tempfile import SpooledTemporaryFile
 from typing import Any, TypeVar
 
@@ -179,15 +179,18 @@ class App:
         execution.on_progress = see_progress
         self._metrics.queries.labels("insert" if body.insert else "query").inc()
         pieces = execution.run(body)
-        try:
-            reads = body.insert is None and first_word(body.text) in _READERS
-            patient = Patience(self, exchange, query_id if reads else None)
-            await self._send(pieces, execution, answer, patient, request)
-        finally:
+
+        async def give_back() -> None:
             await self._in_thread(pieces.close)  # type: ignore[attr-defined]
             if session is not None:
                 self.sessions.give_back(session, close=request.flag("close_session"))
             self._metrics.written_rows.inc(execution.summary.written_rows)
+
+        async with AsyncExitStack() as held:
+            held.push_async_callback(give_back)
+            reads = body.insert is None and first_word(body.text) in _READERS
+            patient = Patience(self, exchange, query_id if reads else None)
+            await self._send(pieces, execution, answer, patient, request, held.aclose)
 
     async def _send(
         self,
@@ -196,26 +199,38 @@ class App:
         answer: Answer,
         patient: "Patience",
         request: Request,
+        give_back: Callable[[], Awaitable[None]],
     ) -> None:
+        """Send the answer. Before its last byte everything that was taken for it is given back:
+        a client that has its answer may use its session again at once.
+        """
         summary = execution.summary
         if request.flag("wait_end_of_query"):
             with SpooledTemporaryFile(_WAITING_BYTES, dir=str(self.database.spool_folder)) as file:
                 length = await patient.run(lambda: _collect(pieces, file))
+                await give_back()
                 await answer.begin(execution.output_format, summary, length)
-                await self._send_pieces(_pieces_of(file), answer, patient)
+                await self._send_pieces(_pieces_of(file), answer, patient, give_back)
             return
         first = await patient.run(lambda: next(pieces, None))
         if first is None:
+            await give_back()
             await answer.begin(execution.output_format, summary, 0)
             await answer.end(empty=True)
             return
         packed = await patient.run(lambda: answer.encode(first))
         await answer.begin(execution.output_format, summary, None)
         await answer.write(packed)
-        await self._send_pieces(pieces, answer, patient, empty=False)
+        await self._send_pieces(pieces, answer, patient, give_back, empty=False)
 
     async def _send_pieces(
-        self, pieces: Iterator[bytes], answer: Answer, patient: "Patience", *, empty: bool = True
+        self,
+        pieces: Iterator[bytes],
+        answer: Answer,
+        patient: "Patience",
+        give_back: Callable[[], Awaitable[None]],
+        *,
+        empty: bool = True,
     ) -> None:
         def following() -> bytes | None:
             piece = next(pieces, None)
@@ -224,6 +239,7 @@ class App:
         while (packed := await patient.run(following)) is not None:
             empty = False
             await answer.write(packed)
+        await give_back()
         await answer.end(empty=empty)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:

@@ -9,6 +9,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import brotli
@@ -326,6 +327,27 @@ def test_clickhouses_own_blocks_go_both_ways(http: httpx.Client) -> None:
     spoilt = packed[:-1] + bytes([packed[-1] ^ 1])
     assert code(send(http, "INSERT INTO t (a) FORMAT TSV", spoilt, decompress=1)) == 40
     assert code(send(http, "INSERT INTO t (a) FORMAT TSV", packed[:-1], decompress=1)) == 33
+
+
+@pytest.mark.usefixtures("table")
+def test_a_session_is_free_once_its_answer_has_come(engine: Process) -> None:
+    def converse(number: int) -> set[str]:
+        statements = [
+            {"content": "INSERT INTO scratch.t (a) FORMAT CSV\n1\n"},
+            {"content": "SELECT 1"},
+            {"content": "SELECT 1 FORMAT JSON"},
+            {"content": "SELECT 1", "params": {"wait_end_of_query": "1"}},
+        ]
+        # Each request has a connection of its own: those of one connection wait for each other.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        with httpx.Client(
+            base_url=engine.url, params={"session_id": f"own {number}"}, limits=limits
+        ) as own:
+            answers = [own.post("/", **statement) for statement in statements * 25]  # type: ignore[arg-type]
+            return {answer.text for answer in answers if answer.status_code != 200}
+
+    with ThreadPoolExecutor(16) as pool:
+        assert set().union(*pool.map(converse, range(16))) == set()
 
 
 def test_sessions(http: httpx.Client) -> None:

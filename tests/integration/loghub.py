@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from tests.needs import need
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -15,5 +15,7 @@ def real_log(name: str) -> Path:
     """
     folder = Path(os.environ.get("TAILRACE_LOGHUB_DIR", ROOT.parent / "shared/data/loghub"))
     path = folder / f"{name}_2k.log"
-    need(path.is_file(), f"{path.name} of Loghub is not in {folder}; TAILRACE_LOGHUB_DIR may say")
+    # Not `need`: the files are nobody's to install, so CI may be without them, too.
+    if not path.is_file():
+        pytest.skip(f"{path.name} of Loghub is not in {folder}; TAILRACE_LOGHUB_DIR may say")
     return path

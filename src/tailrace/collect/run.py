@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import uvloop
 from prometheus_client import disable_created_metrics
@@ -24,7 +25,7 @@ from tailrace.collect.config import Config, load
 from tailrace.collect.health import HealthServer
 from tailrace.collect.metrics import Metrics
 from tailrace.collect.topology import Topology
-from tailrace.errors import TailraceError
+from tailrace.errors import TailraceError, UsageError
 from tailrace.settings import Settings
 from tailrace.telemetry import Logger, get_logger, new_registry
 
@@ -130,6 +131,19 @@ async def _reloading(reloader: Reloader, changed: asyncio.Event) -> AsyncIterato
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+def check_folder(folder: Path) -> None:
+    """Make the buffer's folder; raises UsageError where nothing can be written into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"cannot write into {folder}: {error.strerror}. TAILRACE_DATA_DIR, or data_dir in the "
+            "configuration, sets another folder"
+        ) from error
 
 
 def _allow_many_connections() -> None:

@@ -106,13 +106,15 @@ class Database:
         _check_name(data_dir.resolve())
         self.folder = data_dir / "clickhouse"
         self.spool_folder = data_dir / "clickhouse-tmp"
-        self._lock = _own(data_dir)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.spool_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for leftover in self.spool_folder.iterdir():
-            leftover.unlink()
         self._configuration = data_dir / "clickhouse.xml"
-        self._configuration.write_text(_CONFIGURATION)
+        try:
+            self._lock = _own(data_dir)
+            self._prepare_folders()
+        except OSError as error:
+            raise UsageError(
+                f"cannot write into {data_dir}: {error.strerror}. "
+                "Name another folder with TAILRACE_DATA_DIR"
+            ) from error
         self._module = import_module("chdb._chdb")
         try:
             self._keeper = self._connect()
@@ -121,6 +123,13 @@ class Database:
         with self.handle() as handle:
             self.version = str(handle.query(b"SELECT version()", "TSVRaw").data()).strip()
             self.timezone = str(handle.query(b"SELECT timezone()", "TSVRaw").data()).strip()
+
+    def _prepare_folders(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.spool_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for leftover in self.spool_folder.iterdir():
+            leftover.unlink()
+        self._configuration.write_text(_CONFIGURATION)
 
     def _connect(self) -> Any:
         configuration = self._configuration.resolve()

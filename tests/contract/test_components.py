@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from dataclasses import dataclass, field, replace
 
 import httpx
+import msgpack
 import orjson
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -26,6 +27,7 @@ from tailrace.collect.source import Frames, Position, RejectedLine, Source, Sour
 from tailrace.collect.sources import SOURCES
 from tailrace.collect.sources.file.config import FileConfig
 from tailrace.collect.sources.file.source import FileSource
+from tailrace.collect.sources.fluent import FluentConfig, FluentSource
 from tailrace.collect.sources.http_server import HttpServerConfig, HttpServerSource
 from tailrace.collect.sources.opentelemetry import OpentelemetryConfig, OpentelemetrySource
 from tailrace.collect.sources.socket import SocketConfig, SocketSource, build_socket
@@ -191,6 +193,25 @@ async def _opentelemetry(intake: GatedIntake) -> Driver:
     return Driver(source, intake, metrics, send, acknowledges=True)
 
 
+async def _fluent(intake: GatedIntake) -> Driver:
+    config = FluentConfig.model_validate({"address": "127.0.0.1:0"})
+    context, metrics = _context(intake, "fluent")
+    source = FluentSource(config, context)
+    intake.unpack = lambda lines: [
+        CODECS["fluent"](line)[0]["message"].encode() for line in lines.splitlines()
+    ]
+
+    async def send(data: bytes) -> bool:
+        _, writer = await asyncio.open_connection("127.0.0.1", source.port)
+        entries = [[1, {"message": line.decode()}] for line in data.splitlines()]
+        writer.write(msgpack.packb(["tag", entries]))
+        writer.close()
+        await writer.wait_closed()
+        return True
+
+    return Driver(source, intake, metrics, send)
+
+
 async def _splunk_hec(intake: GatedIntake) -> Driver:
     config = SplunkHecConfig.model_validate({"address": "127.0.0.1:0"})
     context, metrics = _context(intake, "splunk_hec")
@@ -346,6 +367,7 @@ class ForgetfulPositions:
 
 DRIVERS = {
     "file": _file,
+    "fluent": _fluent,
     "http_server": _http,
     "opentelemetry": _opentelemetry,
     "socket": _tcp,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from tailrace.collect.codecs.bytes import decode_bytes
+from tailrace.collect.codecs.fluent import decode_fluent
 from tailrace.collect.codecs.gelf import decode_gelf
 from tailrace.collect.codecs.json import decode_json
 from tailrace.collect.codecs.opentelemetry import decode_opentelemetry
@@ -17,6 +18,7 @@ CODECS: dict[str, Decode] = {
     "bytes": decode_bytes,
     # What sources write that make events themselves: JSON whose lines are never sent as they are.
     "events": decode_json,
+    "fluent": decode_fluent,
     "gelf": decode_gelf,
     "json": decode_json,
     "opentelemetry": decode_opentelemetry,

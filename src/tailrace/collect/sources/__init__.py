@@ -4,6 +4,7 @@ from tailrace.collect.component import Component
 from tailrace.collect.source import Source
 from tailrace.collect.sources.demo_logs import DEMO_LOGS
 from tailrace.collect.sources.file import FILE
+from tailrace.collect.sources.fluent import FLUENT
 from tailrace.collect.sources.http_server import HTTP_SERVER
 from tailrace.collect.sources.opentelemetry import OPENTELEMETRY
 from tailrace.collect.sources.socket import SOCKET
@@ -14,6 +15,7 @@ from tailrace.collect.sources.syslog import SYSLOG
 SOURCES: dict[str, Component[Source]] = {
     "demo_logs": DEMO_LOGS,
     "file": FILE,
+    "fluent": FLUENT,
     "http_server": HTTP_SERVER,
     "opentelemetry": OPENTELEMETRY,
     "socket": SOCKET,

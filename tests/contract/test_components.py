@@ -3,8 +3,10 @@
 import asyncio
 import os
 import socket
+import struct
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import httpx
@@ -29,6 +31,7 @@ from tailrace.collect.sources.file.config import FileConfig
 from tailrace.collect.sources.file.source import FileSource
 from tailrace.collect.sources.fluent import FluentConfig, FluentSource
 from tailrace.collect.sources.http_server import HttpServerConfig, HttpServerSource
+from tailrace.collect.sources.logstash import LogstashConfig, LogstashSource
 from tailrace.collect.sources.opentelemetry import OpentelemetryConfig, OpentelemetrySource
 from tailrace.collect.sources.socket import SocketConfig, SocketSource, build_socket
 from tailrace.collect.sources.splunk_hec import SplunkHecConfig, SplunkHecSource
@@ -212,6 +215,30 @@ async def _fluent(intake: GatedIntake) -> Driver:
     return Driver(source, intake, metrics, send)
 
 
+async def _logstash(intake: GatedIntake) -> Driver:
+    config = LogstashConfig.model_validate({"address": "127.0.0.1:0"})
+    context, metrics = _context(intake, "logstash")
+    source = LogstashSource(config, context)
+
+    async def send(data: bytes) -> bool:
+        lines = data.splitlines()
+        reader, writer = await asyncio.open_connection("127.0.0.1", source.port)
+        writer.write(b"2W" + struct.pack(">I", len(lines)))
+        for number, line in enumerate(lines, 1):
+            writer.write(b"2J" + struct.pack(">II", number, len(line)) + line)
+        last = b"2A" + struct.pack(">I", len(lines))
+        with suppress(asyncio.TimeoutError):
+            async with asyncio.timeout(2 if intake.full else 20):
+                answer = b""
+                while not answer.endswith(last):
+                    answer += await reader.readexactly(6)
+        writer.close()
+        await writer.wait_closed()
+        return answer.endswith(last)
+
+    return Driver(source, intake, metrics, send, acknowledges=True)
+
+
 async def _splunk_hec(intake: GatedIntake) -> Driver:
     config = SplunkHecConfig.model_validate({"address": "127.0.0.1:0"})
     context, metrics = _context(intake, "splunk_hec")
@@ -369,6 +396,7 @@ DRIVERS = {
     "file": _file,
     "fluent": _fluent,
     "http_server": _http,
+    "logstash": _logstash,
     "opentelemetry": _opentelemetry,
     "socket": _tcp,
     "socket, udp": _udp,

@@ -6,6 +6,7 @@ from tailrace.collect.codecs.bytes import decode_bytes
 from tailrace.collect.codecs.fluent import decode_fluent
 from tailrace.collect.codecs.gelf import decode_gelf
 from tailrace.collect.codecs.json import decode_json
+from tailrace.collect.codecs.logstash import decode_logstash
 from tailrace.collect.codecs.opentelemetry import decode_opentelemetry
 from tailrace.collect.codecs.splunk_hec import decode_splunk_hec
 from tailrace.collect.codecs.syslog import decode_syslog
@@ -21,6 +22,7 @@ CODECS: dict[str, Decode] = {
     "fluent": decode_fluent,
     "gelf": decode_gelf,
     "json": decode_json,
+    "logstash": decode_logstash,
     "opentelemetry": decode_opentelemetry,
     "splunk_hec": decode_splunk_hec,
     "syslog": decode_syslog,

@@ -25,7 +25,7 @@ from tailrace.collect.vrl import check
 REFUSED_SECTIONS = frozenset({"enrichment_tables", "secret"})
 """Sections that Vector has and Tailrace has no part for."""
 
-INTERNAL_CODECS = frozenset({"events", "fluent", "opentelemetry", "splunk_hec"})
+INTERNAL_CODECS = frozenset({"events", "fluent", "logstash", "opentelemetry", "splunk_hec"})
 """Codecs that sources use for what they make themselves; no file may name them."""
 
 Kind = TypeVar("Kind", bound=Options)

@@ -6,6 +6,7 @@ from tailrace.collect.sources.demo_logs import DEMO_LOGS
 from tailrace.collect.sources.file import FILE
 from tailrace.collect.sources.fluent import FLUENT
 from tailrace.collect.sources.http_server import HTTP_SERVER
+from tailrace.collect.sources.logstash import LOGSTASH
 from tailrace.collect.sources.opentelemetry import OPENTELEMETRY
 from tailrace.collect.sources.socket import SOCKET
 from tailrace.collect.sources.splunk_hec import SPLUNK_HEC
@@ -17,6 +18,7 @@ SOURCES: dict[str, Component[Source]] = {
     "file": FILE,
     "fluent": FLUENT,
     "http_server": HTTP_SERVER,
+    "logstash": LOGSTASH,
     "opentelemetry": OPENTELEMETRY,
     "socket": SOCKET,
     "splunk_hec": SPLUNK_HEC,

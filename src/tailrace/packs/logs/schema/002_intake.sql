@@ -70,7 +70,8 @@ WITH
     -- What Vector adds of its own accord is not the event's.
     arrayMap((name, text, place) -> NOT has(taken, place)
             AND NOT (name = 'source_type' AND ifNull(text, '') IN
-                ('socket', 'http_server', 'http', 'file', 'stdin', 'syslog', 'kafka', 'exec', 'vector')),
+                ('socket', 'http_server', 'http', 'file', 'stdin', 'syslog', 'demo_logs', 'opentelemetry',
+                    'splunk_hec', 'fluent', 'logstash', 'kafka', 'exec', 'vector')),
         names, texts, arrayEnumerate(names)) AS is_attribute
 SELECT
     timestamp, log_level, message, source, host, trace_id, span_id,
@@ -107,6 +108,7 @@ WITH
         indexOf(names, 'service.name'), indexOf(names, 'service_name'),
         indexOf(names, 'logger_name'), indexOf(names, 'log.logger'),
         indexOf(names, 'application'), indexOf(names, 'module'), indexOf(names, 'component'),
+        indexOf(names, 'appname'), indexOf(names, 'resources.service.name'),
         indexOf(names, 'ServiceName'))) AS at_source,
     if(indexOf(names, 'host') > 0, indexOf(names, 'host'), firstNonDefault(
         indexOf(names, 'hostname'), indexOf(names, 'host.name'), indexOf(names, 'Host'),

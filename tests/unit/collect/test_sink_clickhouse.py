@@ -66,6 +66,25 @@ async def test_lines_go_as_they_are_in_one_insert_under_the_batch_token() -> Non
     assert "content-encoding" not in server.requests[-1].headers, "plain on this machine"
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "asked"),
+    [
+        ("http://127.0.0.1:8123", "http://clickhouse.example:8123/"),
+        ("http://localhost:8123/", "http://clickhouse.example:8123/"),
+        ("http://127.0.0.1:9999", "http://127.0.0.1:9999/"),
+    ],
+)
+async def test_the_address_of_the_engine_stands_for_the_clickhouse_that_is_set(
+    monkeypatch: pytest.MonkeyPatch, endpoint: str, asked: str
+) -> None:
+    monkeypatch.setenv("TAILRACE_CLICKHOUSE_URL", "http://clickhouse.example:8123")
+    server = FakeClickhouse()
+    sink = make_sink(server, endpoint=endpoint)
+    await sink.deliver(batch(b'{"a":1}\n'))
+    await sink.close()
+    assert {str(request.url.copy_with(query=None)) for request in server.requests} == {asked}
+
+
 async def test_elsewhere_bodies_are_compressed() -> None:
     server = FakeClickhouse()
     sink = make_sink(server, endpoint="http://clickhouse.example:8123")

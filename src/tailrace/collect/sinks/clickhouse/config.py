@@ -38,7 +38,8 @@ class ClickhouseConfig(SinkConfig):
     type: Literal["clickhouse"] = "clickhouse"
 
     endpoint: HttpUrl
-    """Address of ClickHouse's HTTP interface."""
+    """Address of ClickHouse's HTTP interface. The embedded engine's usual one, http://127.0.0.1:8123,
+    stands for the ClickHouse that TAILRACE_CLICKHOUSE_URL or TAILRACE_ENGINE_PORT name, if any."""
 
     database: str = "default"
     """Database of the table; no template."""

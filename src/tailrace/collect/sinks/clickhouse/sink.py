@@ -9,6 +9,7 @@ each bad row is alone; it is handed back with ClickHouse's message. (Which answe
 from collections.abc import Sequence
 
 import httpx
+from pydantic import HttpUrl
 from typing_extensions import override
 
 from tailrace.collect.sink import (
@@ -33,6 +34,9 @@ from tailrace.collect.sinks.clickhouse.insert import (
 from tailrace.collect.sinks.clickhouse.parts import BatchInParts
 from tailrace.collect.sinks.clickhouse.table import Table
 
+ADDRESSES_OF_THE_ENGINE = ("http://127.0.0.1:8123", "http://localhost:8123")
+"""Where the embedded engine is unless it was moved; pipelines that mean it say so."""
+
 COVERED_BY_ORIGIN = frozenset({"host", "source_type", "timestamp"})
 """Fields of a source that a table like `logs.intake` knows from its own columns."""
 
@@ -50,7 +54,7 @@ class ClickhouseSink(Sink):
         context: SinkContext,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self.config = config
+        self.config = config = _at_our_clickhouse(config, context)
         self.context = context
         self.batch_max_bytes = config.batch.max_bytes
         self.batch_max_events = config.batch.max_events
@@ -139,6 +143,13 @@ class ClickhouseSink(Sink):
         if table.line_column is None:
             return insert_json(self._table_name, pieces, "JSONAsString")
         return insert_lines(self._table_name, table.line_column, source_id, pieces)
+
+
+def _at_our_clickhouse(config: ClickhouseConfig, context: SinkContext) -> ClickhouseConfig:
+    """The sink's options, with the address that our settings give to the embedded engine."""
+    if str(config.endpoint).rstrip("/") not in ADDRESSES_OF_THE_ENGINE:
+        return config
+    return config.model_copy(update={"endpoint": HttpUrl(context.settings.clickhouse_address)})
 
 
 def _settings(config: ClickhouseConfig) -> dict[str, str]:

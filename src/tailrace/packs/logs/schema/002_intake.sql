@@ -112,7 +112,8 @@ WITH
         indexOf(names, 'ServiceName'))) AS at_source,
     if(indexOf(names, 'host') > 0, indexOf(names, 'host'), firstNonDefault(
         indexOf(names, 'hostname'), indexOf(names, 'host.name'), indexOf(names, 'Host'),
-        indexOf(names, 'HOSTNAME'), indexOf(names, 'nodename'))) AS at_host,
+        indexOf(names, 'HOSTNAME'), indexOf(names, 'nodename'),
+        indexOf(names, 'resources.host.name'))) AS at_host,
     if(indexOf(names, 'trace_id') > 0, indexOf(names, 'trace_id'), firstNonDefault(
         indexOf(names, 'traceId'), indexOf(names, 'traceid'), indexOf(names, 'trace.id'),
         indexOf(names, 'TraceId'), indexOf(names, 'otelTraceID'))) AS at_trace_id,

@@ -102,6 +102,8 @@ def fill(system: System, lines: Path, rows: int, table_rows: int) -> None:
             f"WHERE timestamp > (SELECT max(timestamp) FROM logs.application_logs) - {step_secs} "
             f"LIMIT {rows}"
         )
+    if (found := system.count()) != table_rows:
+        raise RuntimeError(f"the table has {found:,} rows in place of {table_rows:,}")
 
 
 def render(figures: list[Figure]) -> str:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,10 +148,8 @@ class Collector(Process):
 
 def pipeline(engine_url: str, **sources: Mapping[str, Any]) -> dict[str, Any]:
     """Sources whose lines go to `logs.intake` as they are."""
-    return {
-        "sources": sources,
-        "sinks": {"out": {**INTAKE, "inputs": list(sources), "endpoint": engine_url}},
-    }
+    sink = {**deepcopy(INTAKE), "inputs": list(sources), "endpoint": engine_url}
+    return {"sources": deepcopy(sources), "sinks": {"out": sink}}
 
 
 def eventually(condition: Callable[[], Any], what: str) -> Any:

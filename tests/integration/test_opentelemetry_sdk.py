@@ -54,8 +54,8 @@ def test_the_sdk(engine: Engine, tmp_path: Path) -> None:
             "SELECT count() AS events, uniqExact(message) AS messages, "
             "countIf(log_level = 'ERROR') AS levels, "
             "uniqExact(attributes['attributes.order']) AS orders, "
-            "countIf(attributes['resources.service.name'] = 'shop') AS services, "
-            "countIf(attributes['resources.host.name'] = 'web-1') AS hosts, "
+            "countIf(source = 'shop') AS services, "
+            "countIf(host = 'web-1') AS hosts, "
             "countIf(abs(dateDiff('second', timestamp, now64(3))) < 600) AS recent "
             "FROM logs.application_logs"
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from tailrace.collect.content import decode_content
+from tailrace.content import decode_content
 
 MAX_FRAME_BYTES = 32 * 1024**2
 """Longest frame, and the most that a compressed one may become."""

@@ -14,11 +14,11 @@ from typing import TypeVar
 
 from typing_extensions import override
 
-from tailrace.collect.content import ContentError, ContentTooLargeError, decode_content
 from tailrace.collect.http import Answer, Receive, RefusedError, Request, Scope, Send, Server
 from tailrace.collect.listen import open_listener
 from tailrace.collect.options import split_address
 from tailrace.collect.source import Source, SourceContext
+from tailrace.content import ContentError, ContentTooLargeError, decode_content
 
 MAX_BODY_BYTES = 32 * 1024**2
 """Largest body: it becomes one frame, and its events are in a worker's memory at once."""

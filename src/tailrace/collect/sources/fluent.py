@@ -18,9 +18,9 @@ import orjson
 from typing_extensions import override
 
 from tailrace.collect.component import Component
-from tailrace.collect.content import ContentError, decode_content
 from tailrace.collect.conversations import Conversation, ConversationConfig, ConversationSource
 from tailrace.collect.source import Frames, Origin, RejectedLine, Source
+from tailrace.content import ContentError, decode_content
 
 MAX_MESSAGE_BYTES = 32 * 1024**2
 """Longest message, and the most that a compressed one may become."""

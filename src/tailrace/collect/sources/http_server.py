@@ -21,11 +21,11 @@ from tailrace.collect.body import (
     read_lines_body,
 )
 from tailrace.collect.component import Component, Options, SourceConfig
-from tailrace.collect.content import ContentError, ContentTooLargeError, decode_content
 from tailrace.collect.http import Answer, Receive, RefusedError, Request, Scope, Send, Server
 from tailrace.collect.listen import open_listener
 from tailrace.collect.options import Address, Decoding, Framing, split_address
 from tailrace.collect.source import Frames, Origin, RejectedLine, Source, SourceContext
+from tailrace.content import ContentError, ContentTooLargeError, decode_content
 
 MAX_BODY_BYTES = 100 * 1024**2
 """Largest body, as it comes and decompressed; Vector's limit."""

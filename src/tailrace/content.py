@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import zstandard
 
-from tailrace.collect import snappy
+from tailrace import snappy
 
 ZSTD_SLICE_BYTES = 1024
 """What is decoded at once: four bytes may become 128 KiB, so at most 32 MiB come of it."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.load import Application
 from tests.integration.collect_system import (
     INTAKE,
     Collector,
@@ -24,38 +25,6 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     engine = engine_with_tables(tmp_path_factory.mktemp("engine"))
     with engine.process:
         yield engine
-
-
-class Application:
-    """Writes numbered lines, and rotates its log by renaming it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.written = 0
-        self.rotations = 0
-
-    def write(self, count: int) -> None:
-        """Write lines in pieces that do not end where lines end."""
-        chance = random.Random(self.written)
-        while count > 0:
-            some = min(count, chance.randint(1, 500))
-            text = b"".join(
-                b"line %d %s\n" % (number, b"." * (number % 50))
-                for number in range(self.written, self.written + some)
-            )
-            cut = chance.randint(0, len(text))
-            with (self.folder / "app.log").open("ab", buffering=0) as log:
-                log.write(text[:cut])
-                log.write(text[cut:])
-            self.written += some
-            count -= some
-            if chance.random() < 0.1:
-                self.rotate()
-
-    def rotate(self) -> None:
-        """As logrotate does. What is born and renamed between two looks is found by its new name."""
-        self.rotations += 1
-        (self.folder / "app.log").rename(self.folder / f"app.log.{self.rotations}")
 
 
 def test_every_line_is_there_once(engine: Engine, tmp_path: Path) -> None:

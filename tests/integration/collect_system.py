@@ -93,7 +93,10 @@ class Collector(Process):
         configuration: Mapping[str, Any],
         folder: Path,
         environment: Mapping[str, str] | None = None,
+        *,
+        waits: bool = True,
     ) -> None:
+        """`waits`: until it is ready; before that, its ports are not known."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "pipeline.yaml"
         path.write_text(yaml.safe_dump(dict(configuration)))
@@ -108,6 +111,12 @@ class Collector(Process):
             ],
             environment,
         )
+        self.ports: dict[str, int] = {}
+        self.own_port = 0
+        if waits:
+            self._wait_until_ready()
+
+    def _wait_until_ready(self) -> None:
         try:
             self.wait_for(lambda: "collector is ready" in self.log, "start of the collector")
         except BaseException:

@@ -1,0 +1,46 @@
+"""kill -9 of a collector that could not deliver anything yet."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.collect_system import (
+    TCP,
+    Collector,
+    Engine,
+    engine_with_tables,
+    eventually,
+    pipeline,
+)
+
+
+def rows_in(engine: Engine) -> int:
+    return int(engine.value("SELECT toUInt32(count()) FROM logs.application_logs"))
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = engine_with_tables(tmp_path / "engine")
+    yield engine
+    engine.process.stop()
+
+
+def test_what_tcp_brought_into_the_buffer_survives_a_kill(engine: Engine, tmp_path: Path) -> None:
+    folder = tmp_path / "collector"
+    # Nobody listens there: nothing can be delivered before the kill.
+    with Collector(pipeline("http://127.0.0.1:9", tcp=TCP), folder) as collector:
+        sent = [f"event {number}" for number in range(20_000)]
+        collector.send("".join(f'{{"message":"{event}"}}\n' for event in sent).encode())
+
+        def buffered() -> int:
+            page = collector.page("/metrics")
+            line = next(row for row in page.splitlines() if row.startswith("buffer_events{"))
+            return int(float(line.rsplit(" ", 1)[1]))
+
+        eventually(lambda: buffered() == len(sent), "all events in the buffer")
+        collector.kill()
+    with Collector(pipeline(engine.url, tcp=TCP), folder):
+        eventually(lambda: rows_in(engine) >= len(sent), "every buffered event")
+    rows = engine.query("SELECT message FROM logs.application_logs")
+    assert sorted(row["message"] for row in rows) == sorted(sent)

@@ -6,13 +6,14 @@ import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 from pydantic import ValidationError
 
 from tailrace.clock import SystemClock
+from tailrace.collect.component import SinkConfig
 from tailrace.collect.metrics import Metrics
 from tailrace.collect.sink import Piece, Sink, SinkBatch, SinkContext
 from tailrace.collect.sinks import SINKS, console
@@ -235,6 +236,20 @@ def test_unknown_options_are_refused_by_name(kind: str, tmp_path: Path) -> None:
     options = SUBJECTS[kind](tmp_path).options
     with pytest.raises(ValidationError, match="surely_unknown"):
         SINKS[kind].config.model_validate({**options, "surely_unknown": 1})
+
+
+@pytest.mark.parametrize("kind", sorted(SINKS))
+def test_every_sink_has_a_buffer_that_blocks_unless_told_otherwise(
+    kind: str, tmp_path: Path
+) -> None:
+    options = SUBJECTS[kind](tmp_path).options
+    default = cast(SinkConfig, SINKS[kind].config.model_validate(options)).buffer
+    assert (default.max_size, default.max_events, default.when_full) == (None, None, "block")
+    given = {"type": "disk", "max_size": 268435488, "when_full": "drop_newest"}
+    found = SINKS[kind].config.model_validate({**options, "buffer": given})
+    assert cast(SinkConfig, found).buffer.when_full == "drop_newest"
+    with pytest.raises(ValidationError, match="overflow"):
+        SINKS[kind].config.model_validate({**options, "buffer": {"when_full": "overflow"}})
 
 
 @pytest.mark.parametrize("kind", ["console", "file", "http"])

@@ -85,7 +85,13 @@ class Accounts:
             delivered = books.sum(source_id, "received")
             waiting = books.waiting.get(source_id, 0)
             text = f"{delivered:,} delivered, {waiting:,} in the buffer"
-            yield Finding("ok", f"source {source_id}", text)
+            discarded = books.sum(source_id, "discarded")
+            if discarded:
+                text += (
+                    f"; {discarded:,} were dropped, because the buffer was full and a sink's "
+                    "buffer.when_full says drop_newest"
+                )
+            yield Finding("warn" if discarded else "ok", f"source {source_id}", text)
         for source_id, waiting in books.waiting.items():
             if waiting and source_id not in self._config.sources:
                 text = (

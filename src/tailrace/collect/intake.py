@@ -1,8 +1,12 @@
 """A source's door to its journal: see `tailrace.collect.source.Intake`, which this is.
 
 What is too large for one batch is cut between lines; the append returns when all parts are on disk.
+Where sinks want it (`buffer.when_full: drop_newest`), what a full buffer has no place for is dropped
+instead of waited for. It is counted, in the ledger too, before the append returns, and a source that
+says where it stands stands behind it.
 """
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
@@ -10,10 +14,13 @@ from tailrace.clock import Clock
 from tailrace.collect.buffer.journal import Chunk, Journal
 from tailrace.collect.ledger import Count, Ledger, day_of
 from tailrace.collect.metrics import ComponentMetrics
-from tailrace.collect.pipeline import write_origin
+from tailrace.collect.pipeline import read_position, write_origin
 from tailrace.collect.rejected import RejectedStore
 from tailrace.collect.sink import RejectedRow
 from tailrace.collect.source import Frames, RejectedLine
+
+BUFFER_FULL = "buffer_full"
+"""Why events are discarded."""
 
 
 class JournalIntake:
@@ -35,6 +42,9 @@ class JournalIntake:
         self._metrics = metrics
         self._clock = clock
         self._metadata = lru_cache(10_000)(write_origin)
+        self._discarded: list[Chunk] = []
+        """Not in the ledger yet."""
+        self._one_writes = asyncio.Lock()
 
     async def append(self, frames: Sequence[Frames]) -> None:
         """Keep `frames`; returns once all of them are on disk."""
@@ -43,7 +53,10 @@ class JournalIntake:
             for part in frames
             for payload, count in self._cut(part)
         ]
-        await self._journal.append(chunks)
+        if self._journal.limits.drops_newest:
+            await self._discard(await self._journal.offer(chunks))
+        else:
+            await self._journal.append(chunks)
         self._metrics.received(
             sum(chunk.events for chunk in chunks), sum(len(chunk.payload) for chunk in chunks)
         )
@@ -65,7 +78,25 @@ class JournalIntake:
 
     def is_full(self) -> bool:
         """Whether an append would have to wait for room."""
+        if self._journal.limits.drops_newest:
+            return self._journal.is_stuck()
         return self._journal.is_full()
+
+    async def _discard(self, chunks: Sequence[Chunk]) -> None:
+        """Drop `chunks`; those that come while the ledger is being written are counted together."""
+        if not chunks:
+            return
+        self._metrics.discarded(
+            sum(chunk.events for chunk in chunks), BUFFER_FULL, intentional=False
+        )
+        self._discarded += chunks
+        async with self._one_writes:
+            dropped, self._discarded = self._discarded, []
+            if dropped:
+                events = sum(chunk.events for chunk in dropped)
+                found = [read_position(chunk.metadata) for chunk in dropped]
+                positions = [position for position in found if position]
+                await self._ledger.discard(self._source_id, events, BUFFER_FULL, positions)
 
     def _describe(self, part: Frames) -> bytes:
         if part.position or part.reject_reason:

@@ -224,6 +224,18 @@ class Ledger:
 
         await self._in_thread(write)
 
+    async def discard(
+        self, source_id: str, events: int, reason: str, positions: Sequence[Position]
+    ) -> None:
+        """Events of a source are dropped, and it stands behind them."""
+
+        def write() -> None:
+            with self._connection as connection:
+                _add(connection, [Count(source_id, "discarded", events, reason)])
+                _put_positions(connection, source_id, positions)
+
+        await self._in_thread(write)
+
     async def sums(self) -> dict[tuple[str, str, str], int]:
         """Every sum by component, name and reason."""
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tailrace.collect.config import Config
+from tailrace.collect.config.graph import owner, reached
 from tailrace.collect.delivery import Route
 from tailrace.collect.metrics import ComponentMetrics
 from tailrace.collect.pipeline import PipelineSpec
@@ -53,15 +54,12 @@ def plan(config: Config, metrics: Mapping[str, ComponentMetrics]) -> list[Plan]:
 
 
 def _spec(config: Config, source_id: str) -> PipelineSpec:
-    reached = {source_id}
-    transforms = {}
-    for transform_id in config.order:
-        inputs = config.transforms[transform_id].inputs
-        if any(_component(config, name) in reached for name in inputs):
-            reached.add(transform_id)
-            transforms[transform_id] = config.transforms[transform_id]
+    inputs = {name: transform.inputs for name, transform in config.transforms.items()}
+    way = reached(source_id, config.order, inputs)
+    transforms = {name: config.transforms[name] for name in config.order if name in way}
+    components = config.sources.keys() | config.transforms.keys()
     sink_inputs = {
-        sink_id: tuple(name for name in sink.inputs if _component(config, name) in reached)
+        sink_id: tuple(name for name in sink.inputs if owner(name, components) in way)
         for sink_id, sink in config.sinks.items()
     }
     source = config.sources[source_id]
@@ -82,9 +80,3 @@ def _spec(config: Config, source_id: str) -> PipelineSpec:
         {sink_id: inputs for sink_id, inputs in sink_inputs.items() if inputs},
         source.output(),
     )
-
-
-def _component(config: Config, output: str) -> str:
-    """The component of `id` or `id.output`."""
-    known = config.sources.keys() | config.transforms.keys()
-    return output if output in known else output.rpartition(".")[0]

@@ -82,7 +82,8 @@ class Intake(Protocol):
     """The buffer, as a source sees it."""
 
     async def append(self, frames: Sequence[Frames]) -> None:
-        """Keep `frames`; returns once all of them are on disk. Waits while the buffer is full."""
+        """Keep `frames`; returns once all of them are on disk. Waits while the buffer is full, or,
+        where the sinks want that, drops what has no place, which to the source is the same."""
 
     async def reject(self, lines: Sequence[RejectedLine]) -> None:
         """Keep what cannot become an event, with its reason; returns once it is on disk."""

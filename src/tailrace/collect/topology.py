@@ -313,7 +313,7 @@ class Topology:
     def _begin_deliveries(self, one: Plan, line: Line) -> None:
         """Bring what is in a source's buffers to the sinks that there are now."""
         sinks = {sink_id: self._sinks[sink_id] for sink_id in one.sink_ids}
-        line.journal.limits = self._limits(list(sinks.values()))
+        line.journal.limits = self._limits(one)
         line.rejected.use(sinks)
         line.wakes_every_secs = wakes_every_secs(one.spec)
         stage = self._stage if remembers(one.spec) else None
@@ -342,8 +342,7 @@ class Topology:
             folder = self._folder / name
             resources.enter_context(lock_folder(folder, one.source_id))
             sinks = {sink_id: self._sinks[sink_id] for sink_id in one.sink_ids}
-            limits = self._limits(list(sinks.values()))
-            journal = await self._open_journal(folder, limits, resources)
+            journal = await self._open_journal(folder, self._limits(one), resources)
             rejected_journal = await self._open_journal(
                 self._folder / REJECTED_FOLDER / name, REJECTED_LIMITS, resources
             )
@@ -383,14 +382,23 @@ class Topology:
             raise RuntimeError("BUG: the topology was not started")
         return self._ledger
 
-    def _limits(self, sinks: list[Sink]) -> JournalLimits:
+    def _limits(self, one: Plan) -> JournalLimits:
+        """Those of a source's journal: the smallest that any of its sinks asks for."""
+        sinks = [self._sinks[sink_id] for sink_id in one.sink_ids]
+        buffers = [self._config.sinks[sink_id].buffer for sink_id in one.sink_ids]
         counts = [sink.batch_max_events for sink in sinks if sink.batch_max_events]
+        sizes = [buffer.max_size for buffer in buffers if buffer.max_size]
         return JournalLimits(
             segment_max_bytes=min(sink.batch_max_bytes for sink in sinks),
-            segment_max_events=min(counts) if counts else None,
+            segment_max_events=min(counts, default=None),
             segment_timeout_secs=min(sink.batch_timeout_secs for sink in sinks),
             fsync_max_wait_ms=self._settings.fsync_max_wait_ms,
-            max_bytes=self._settings.buffer_max_bytes,
+            max_bytes=min(sizes, default=self._settings.buffer_max_bytes),
+            max_waiting_events=min(
+                [buffer.max_events for buffer in buffers if buffer.max_events], default=None
+            ),
+            # All of them agree: the configuration was checked for that.
+            drops_newest=buffers[0].when_full == "drop_newest",
         )
 
     async def _close(self) -> None:

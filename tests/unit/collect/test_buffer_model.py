@@ -4,7 +4,7 @@ once, and nothing comes out that was not put in."""
 import asyncio
 import os
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -29,6 +29,11 @@ append = st.tuples(
     st.just("append"),
     st.lists(st.tuples(st.binary(max_size=60), st.integers(0, 3)), min_size=1, max_size=5),
 )
+offer = st.tuples(
+    st.just("offer"),
+    # how much room there is, and what is offered
+    st.tuples(st.integers(0, 400), st.lists(st.binary(max_size=60), min_size=1, max_size=5)),
+)
 crash = st.tuples(
     st.just("crash"),
     # how much of an unfinished record is on disk, and what follows it
@@ -38,7 +43,7 @@ corrupt = st.tuples(st.just("corrupt"), st.tuples(st.integers(0), st.integers(1,
 simple = st.sampled_from(["deliver", "deliver and crash", "flush", "close"]).map(
     lambda name: (name, None)
 )
-operations = st.lists(st.one_of(append, append, crash, corrupt, simple), max_size=15)
+operations = st.lists(st.one_of(append, append, offer, crash, corrupt, simple), max_size=15)
 
 
 @dataclass
@@ -80,6 +85,18 @@ async def do_append(model: Model, chunks: list[tuple[bytes, int]]) -> None:
     ]
     await model.journal.append(made)
     model.acknowledged |= {chunk.payload for chunk in made}
+
+
+async def do_offer(model: Model, offered: tuple[int, list[bytes]]) -> None:
+    """What has no room comes back and never out; what is kept is acknowledged."""
+    room_bytes, contents = offered
+    made = [Chunk(model.line(content), 1, b"") for content in contents]
+    model.journal.limits = replace(LIMITS, max_bytes=model.journal.size_bytes + room_bytes)
+    left = await model.journal.offer(made)
+    model.journal.limits = LIMITS
+    assert made[len(made) - len(left) :] == left, "what comes later is not kept before it"
+    assert bool(left) == (sum(len(one.payload) for one in made[:-1]) >= room_bytes)
+    model.acknowledged |= {chunk.payload for chunk in made} - {chunk.payload for chunk in left}
 
 
 async def do_crash(model: Model, torn: tuple[int, bytes]) -> None:
@@ -162,6 +179,8 @@ async def run(steps: list[tuple[str, object]], folder: Path) -> None:
         match name:
             case "append":
                 await do_append(model, detail)  # type: ignore[arg-type]
+            case "offer":
+                await do_offer(model, detail)  # type: ignore[arg-type]
             case "crash":
                 await do_crash(model, detail)  # type: ignore[arg-type]
             case "corrupt":

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -18,7 +18,7 @@ from tailrace.collect.pipeline import PipelineSpec, write_origin
 from tailrace.collect.rejected import RejectedStore
 from tailrace.collect.sinks.clickhouse.config import ClickhouseConfig
 from tailrace.collect.sinks.clickhouse.sink import ClickhouseSink
-from tailrace.collect.source import Frames, Origin, RejectedLine
+from tailrace.collect.source import Frames, Origin, Position, RejectedLine
 from tailrace.collect.worker import Workers
 from tailrace.telemetry import new_registry
 from tests.unit.collect.support import FakeClickhouse, quiet_log, sink_context, until
@@ -189,6 +189,29 @@ async def test_what_a_source_rejects_reaches_the_table(system: System) -> None:
     delivering.cancel()
     (row,) = map(orjson.loads, system.server.rejected)
     assert (row["component_id"], row["raw"], row["reason"]) == ("in", "/wA=", "no event")
+
+
+async def test_what_a_full_buffer_drops_is_counted_and_stood_behind(system: System) -> None:
+    limits = system.journal.limits
+    system.journal.limits = replace(limits, max_bytes=0, drops_newest=True)
+    assert not system.intake.is_full(), "nobody is sent away"
+    placed = [
+        Frames(b'{"n":%d}\n' % n, 1, ORIGIN, position=Position("file", n, f"at {n}"))
+        for n in range(3)
+    ]
+    await asyncio.gather(
+        system.intake.append(frames(b'{"a":1}', b'{"b":2}')), system.intake.append(placed)
+    )
+    assert (await system.ledger.sums())["in", "discarded", "buffer_full"] == 5
+    assert await system.ledger.positions("in") == [Position("file", 2, "at 2")]
+    labels = {"component_id": "in", "component_kind": "source", "component_type": "socket"}
+    why = {"intentional": "false", "reason": "buffer_full"}
+    assert system.count("component_discarded_events_total", **labels, **why) == 5
+    assert system.count("component_received_events_total", **labels) == 5
+    system.journal.limits = replace(limits, drops_newest=True)
+    await system.intake.append(frames(b'{"c":3}'))
+    await system.deliver()
+    assert system.server.rows == [b'{"c":3}']
 
 
 async def test_an_append_that_is_too_large_for_a_batch_is_cut_between_lines(

@@ -149,6 +149,53 @@ async def test_a_full_buffer_makes_appends_wait_until_something_is_delivered(
     await journal.close()
 
 
+async def test_an_offer_to_a_full_buffer_comes_back_with_what_has_no_place(tmp_path: Path) -> None:
+    journal = await open_journal(tmp_path, max_bytes=100, segment_max_bytes=60)
+    chunks = [chunk("x" * 60), chunk("y" * 60), chunk("late")]
+    assert await journal.offer(chunks) == [chunks[2]]
+    assert await journal.offer([chunk("later")]) == [chunk("later")]
+    await journal.flush()
+    assert await read(journal) == [b"x" * 60 + b"\n"]
+    assert await read(journal) == [b"y" * 60 + b"\n"]
+    assert await journal.offer([chunk("again")]) == []
+    await journal.close()
+
+
+async def test_events_count_as_waiting_until_their_batch_is_taken(tmp_path: Path) -> None:
+    journal = await open_journal(tmp_path, max_waiting_events=3)
+    # What is in the making is not in its way: nobody could take it yet.
+    assert await journal.offer([chunk(str(n)) for n in range(5)]) == []
+    assert not journal.is_full()
+    await journal.flush()
+    assert journal.is_full()
+    waiting = asyncio.create_task(journal.append([chunk("late")]))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    segment = await journal.next_segment()
+    await asyncio.wait_for(waiting, 10)
+    await journal.remove(segment)
+    await journal.close()
+
+
+async def test_an_offer_waits_while_the_disk_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "DISK_RETRY_SECS", 0.01)
+    disk = WatchedDisk()
+    journal = await open_journal(tmp_path, disk)
+    disk.write_error = OSError(errno.ENOSPC, "No space left on device")
+    first = asyncio.create_task(journal.offer([chunk("first")]))
+    await until(journal.is_stuck)
+    second = asyncio.create_task(journal.offer([chunk("second")]))
+    await asyncio.sleep(0)
+    assert not first.done()
+    assert not second.done()
+    disk.write_error = None
+    assert await asyncio.wait_for(first, 10) == []
+    assert await asyncio.wait_for(second, 10) == []
+    await journal.close()
+
+
 @pytest.mark.parametrize(
     ("failing", "error"),
     [

@@ -5,8 +5,9 @@
 - Appended bytes come out of `next_segment` once a segment is full or old enough, in the order of
   their appends, in the same process or after any crash in a later one. They come out again at every
   start until `remove` was called.
-- It holds at most `max_bytes` on disk. When it is full, `append` waits; so it does while the disk
-  itself is full, and goes on by itself when there is room.
+- It holds at most `max_bytes` on disk, and one append more. When it is full, `append` waits, and
+  `offer` gives back what has no place. While the disk itself is full or fails both wait, and go on by
+  themselves when there is room.
 - In memory it holds only what waits for its fsync. All file work happens in one thread of its own.
 """
 
@@ -42,6 +43,10 @@ class JournalLimits:
     segment_timeout_secs: float = 1.0
     fsync_max_wait_ms: float = 5.0
     max_bytes: int = 4 * 1024**3
+    max_waiting_events: int | None = None
+    """Events in finished segments that nobody has taken, at which it is full as well."""
+    drops_newest: bool = False
+    """Whether new events are dropped when it is full: whoever appends asks that, by `offer`."""
 
 
 @dataclass(frozen=True)
@@ -125,27 +130,34 @@ class Journal:
 
     def is_full(self) -> bool:
         """Whether an append would have to wait for room."""
-        return self._disk_is_full or self.size_bytes >= self.limits.max_bytes
+        return self.is_stuck() or self._has_its_most()
+
+    def is_stuck(self) -> bool:
+        """Whether the disk takes nothing more for now."""
+        return self._disk_is_full
 
     async def append(self, chunks: Sequence[Chunk]) -> None:
         """Keep `chunks`; comes back once all are on disk."""
-        loop = asyncio.get_running_loop()
         futures = []
         for chunk in chunks:
-            while self.is_full():
-                self._room.clear()
-                await self._room.wait()
-            if self._closing:
-                raise RuntimeError("BUG: append to a journal that is being closed")
-            future = loop.create_future()
-            self._waiting.append((chunk, future))
-            self._waiting_bytes += len(chunk.payload)
-            futures.append(future)
-            self._something_waits.set()
-            if self._waiting_bytes >= ENOUGH_FOR_A_COMMIT_BYTES:
-                self._enough_waits.set()
+            await self._wait_while(self.is_full)
+            futures.append(self._enqueue(chunk))
         for future in futures:
             await future
+
+    async def offer(self, chunks: Sequence[Chunk]) -> list[Chunk]:
+        """Keep those of `chunks` that there is room for; comes back, with the others, once those
+        are on disk."""
+        await self._wait_while(self.is_stuck)
+        futures, left = [], []
+        for chunk in chunks:
+            if self._has_its_most():
+                left.append(chunk)
+            else:
+                futures.append(self._enqueue(chunk))
+        for future in futures:
+            await future
+        return left
 
     async def next_segment(self) -> Segment:
         """The oldest finished segment that was not given out yet."""
@@ -154,6 +166,7 @@ class Journal:
             await self._segment_ready.wait()
         segment = self._finished.popleft()
         self._given_out[segment.path] = segment
+        self._room.set()
         return segment
 
     async def rewind(self) -> None:
@@ -205,6 +218,33 @@ class Journal:
             await self._task
         await self._finish_segment()
         self._thread.shutdown()
+
+    def _has_its_most(self) -> bool:
+        if self.size_bytes >= self.limits.max_bytes:
+            return True
+        most = self.limits.max_waiting_events
+        if most is None:
+            return False
+        making = self._writer.events if self._writer else 0
+        given_out = sum(segment.events for segment in self._given_out.values())
+        return self._stored_events - making - given_out >= most
+
+    async def _wait_while(self, has_no_room: Callable[[], bool]) -> None:
+        while has_no_room():
+            self._room.clear()
+            await self._room.wait()
+
+    def _enqueue(self, chunk: Chunk) -> asyncio.Future[None]:
+        """Done once `chunk` is on disk."""
+        if self._closing:
+            raise RuntimeError("BUG: append to a journal that is being closed")
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((chunk, future))
+        self._waiting_bytes += len(chunk.payload)
+        self._something_waits.set()
+        if self._waiting_bytes >= ENOUGH_FOR_A_COMMIT_BYTES:
+            self._enough_waits.set()
+        return future
 
     async def _start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -35,6 +35,16 @@ def order_of(inputs: Mapping[str, Iterable[str]]) -> tuple[list[str], list[str]]
         return [], [str(name) for name in error.args[1]]
 
 
+def reached(source: str, order: Iterable[str], takers: Mapping[str, Iterable[str]]) -> set[str]:
+    """A source and the transforms that its events come to; `takers` are all inputs by id."""
+    found = {source}
+    components = {source, *takers}
+    for transform in order:
+        if any(owner(name, components) in found for name in takers[transform]):
+            found.add(transform)
+    return found
+
+
 def owner(output: str, components: Iterable[str]) -> str:
     """The component that an output belongs to: `parse` for `parse.dropped`."""
     return output if output in components else output.partition(".")[0]

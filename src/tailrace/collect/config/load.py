@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from tailrace.collect.codecs import CODECS
 from tailrace.collect.component import Options, SinkConfig
 from tailrace.collect.condition import condition_problem
+from tailrace.collect.config.buffers import check_buffers
 from tailrace.collect.config.globals import API_WARNING, Globals
 from tailrace.collect.config.merge import SECTIONS, Merged
 from tailrace.collect.config.model import Config, Registries
@@ -60,6 +61,7 @@ def load_with(
             merged.wrong(("transforms", name, *option.split(".")), _in_full(diagnostics))
     for name, sink in sinks.items():
         _check_templates(merged, name, sink)
+    check_buffers(merged, sources, wiring)
     tests = _tests(merged, wiring, options.timezone)
     merged.problems.raise_if_any()
     return Config(

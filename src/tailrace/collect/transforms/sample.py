@@ -107,18 +107,22 @@ class Sample(StatefulTransform):
         self._counts = dict(state)
 
     def _goes(self, event: Event) -> bool:
+        is_due = self._is_due(self._group_of(event))
         value = get_field(event, self._key) if self._key else None
-        if value is not None:
-            digest = blake2b(as_text(value).encode(), digest_size=8).digest()
-            return int.from_bytes(digest, "big") < self._share * _HASHES
-        group = self._group_of(event)
-        count = self._counts.get(group, 0)
+        if value is None:
+            return is_due
+        digest = blake2b(as_text(value).encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "big") < self._share * _HASHES
+
+    def _is_due(self, group: str) -> bool:
+        """Count one more event; the first of a group is always due."""
         rate = self._config.rate
         if rate:
+            count = self._counts.get(group, 0)
             self._counts[group] = (count + 1) % rate
             return count == 0
-        due = count + self._share
-        self._counts[group] = due % 1
+        due = self._counts.get(group, 1 - self._share) + self._share
+        self._counts[group] = due - 1 if due >= 1 else due
         return due >= 1
 
     def _group_of(self, event: Event) -> str:

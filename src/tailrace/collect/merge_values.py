@@ -1,7 +1,8 @@
 """How values of one field become one value: the strategies of the transform `reduce`.
 
 A merge in progress is a list of its strategy and what it has gathered, nothing else, so that it can
-be written down. A value that its strategy cannot take (text for `sum`) is left out, as in Vector.
+be written down. A value that its strategy cannot take (text for `sum`, a number for `concat`) is left
+out, as in Vector; where none can be taken there is no merge.
 """
 
 from collections.abc import Callable
@@ -10,11 +11,13 @@ from typing import Any
 
 import orjson
 
-from tailrace.collect.encoding import as_text
 from tailrace.collect.transform import Timestamp
 
 Merge = list[Any]
 """The strategy's name, then what it has gathered."""
+
+TAKE_NULL = frozenset({"discard", "retain"})
+"""Strategies by which a field may come out as null."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,16 @@ class Strategy:
     finish: Callable[[Any], Any] = lambda gathered: gathered
 
 
-def begin(value: Any, strategy: str | None = None) -> Merge:
-    """A merge of one value; without a strategy the value's type decides, as in Vector."""
+def begin(value: Any, strategy: str | None = None) -> Merge | None:
+    """A merge of one value, or None where the strategy cannot take it.
+
+    Without a strategy the value's type decides, as in Vector.
+    """
     name = strategy or _default(value)
-    if name.startswith("concat") and isinstance(value, list):
+    if name == "concat" and isinstance(value, list):
         name = "concat_array"
-    return [name, STRATEGIES[name].first(value)]
+    gathered = STRATEGIES[name].first(value)
+    return None if gathered is None and name not in TAKE_NULL else [name, gathered]
 
 
 def add(merge: Merge, value: Any) -> None:
@@ -94,12 +101,13 @@ def _extend(gathered: list[Any], value: Any) -> list[Any]:
     return gathered
 
 
-def _texts(value: Any) -> list[str]:
-    return [as_text(value)]
+def _text(value: Any) -> list[str] | None:
+    return [value] if isinstance(value, str) else None
 
 
 def _add_text(gathered: list[str], value: Any) -> list[str]:
-    gathered.append(as_text(value))
+    if isinstance(value, str):
+        gathered.append(value)
     return gathered
 
 
@@ -130,9 +138,9 @@ def _window(gathered: list[Any], value: Any) -> list[Any]:
 
 STRATEGIES: dict[str, Strategy] = {
     "array": Strategy(lambda value: [value], _append),
-    "concat": Strategy(_texts, _add_text, " ".join),
-    "concat_newline": Strategy(_texts, _add_text, "\n".join),
-    "concat_raw": Strategy(_texts, _add_text, "".join),
+    "concat": Strategy(_text, _add_text, " ".join),
+    "concat_newline": Strategy(_text, _add_text, "\n".join),
+    "concat_raw": Strategy(_text, _add_text, "".join),
     "concat_array": Strategy(list, _extend),
     "discard": Strategy(lambda value: value, lambda gathered, value: gathered),
     "flat_unique": Strategy(

@@ -163,10 +163,10 @@ class Reduce(StatefulTransform):
         group.last_ms = now_ms
         for path, value in self._leaves((), event):
             merge = group.fields.get(path)
-            if merge is None:
-                group.fields[path] = begin(value, self._strategies.get(path))
-            else:
+            if merge is not None:
                 add(merge, value)
+            elif begun := begin(value, self._strategies.get(path)):
+                group.fields[path] = begun
 
     def _leaves(self, prefix: Path, event: Event) -> list[tuple[Path, Any]]:
         """Values that are merged as a whole, by their path."""

@@ -1,6 +1,6 @@
 """Checks a table of options against its component's class, and says in words what is wrong."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
 
@@ -27,8 +27,18 @@ def validate(model: type[Model], table: Any) -> Model | list[Wrong]:
     try:
         return model.model_validate(dict(table))
     except ValidationError as error:
-        wrong = (_in_words(model, table, details) for details in error.errors())
-        return list(dict.fromkeys(wrong))
+        wrong = [_in_words(model, table, details) for details in error.errors()]
+        return [one for one in dict.fromkeys(wrong) if not _is_explained(one, wrong)]
+
+
+def _is_explained(one: Wrong, others: Sequence[Wrong]) -> bool:
+    """Whether it only follows from what is wrong inside of it.
+
+    A list whose items are wrong is also "too short", and where a text or a table may stand, a wrong
+    table is also "no text".
+    """
+    depth = len(one.place)
+    return any(len(other.place) > depth and other.place[:depth] == one.place for other in others)
 
 
 def _in_words(model: type[BaseModel], table: Any, details: ErrorDetails) -> Wrong:

@@ -97,7 +97,18 @@ async def test_json_and_gzip(system: System) -> None:
     answer = await system.post(body, {**JSON, "Content-Encoding": "gzip"})
     assert (answer.status_code, answer.json()) == (200, {})
     (frames,) = system.kept.frames
-    assert frames.count == len(CODECS["opentelemetry"](frames.payload)) == 3
+    assert (frames.count, frames.one_frame) == (3, False)
+    assert len(frames.payload.splitlines()) == 3
+
+
+async def test_lines_made_of_json_lack_nothing(system: System) -> None:
+    await system.post(SAMPLE.read_bytes(), {**JSON, "X-Tenant": "a"})
+    (frames,) = system.kept.frames
+    assert frames.origin.fields == ()
+    for line in frames.payload.splitlines():
+        event = json.loads(line)
+        assert (event["source_type"], event["X-Tenant"]) == ("opentelemetry", "a")
+        assert event["timestamp"].endswith("Z")
 
 
 async def test_bad_records_are_told_and_kept(system: System) -> None:
@@ -111,6 +122,16 @@ async def test_bad_records_are_told_and_kept(system: System) -> None:
     assert "timeUnixNano" in partial["errorMessage"]
     assert [json.loads(line.raw) for line in system.kept.rejected] == [bad]
     assert system.kept.frames[0].count == 3
+
+
+async def test_a_request_that_becomes_too_much_is_413(system: System) -> None:
+    attribute = {"key": "a", "value": {"stringValue": "x" * 1_000_000}}
+    scope: dict[str, object] = {"logRecords": [{}] * 70}
+    resource = {"resource": {"attributes": [attribute]}, "scopeLogs": [scope]}
+    answer = await system.post(json.dumps({"resourceLogs": [resource]}).encode(), JSON)
+    assert answer.status_code == 413
+    assert "send smaller ones" in answer.json()["message"]
+    assert not system.kept.frames
 
 
 @pytest.mark.parametrize("headers", [PROTOBUF, JSON])

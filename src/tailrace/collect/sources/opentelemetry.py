@@ -4,12 +4,14 @@ An answer of 200 says that the events are on disk; where it has a `partial_succe
 records could be no events and are kept with the reasons. 400: nothing could be read. 503 with
 Retry-After: there is no room for now. Traces and metrics are told 404: nothing of them is taken.
 
-A request is judged here, and kept as it came, in one frame; the codec `opentelemetry` makes events
-of it in a worker process. Its events are on the output `<id>.logs`.
+A request in protobuf is judged here, and kept as it came, in one frame; the codec `opentelemetry`
+makes events of it in a worker process. One in JSON is taken apart here, once, into lines that are
+events already: to parse it takes longer than all the rest. Events are on the output `<id>.logs`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import orjson
@@ -23,12 +25,14 @@ from tailrace.collect.options import Address
 from tailrace.collect.otlp import (
     count_records,
     parse_protobuf,
-    read_json,
     response_protobuf,
     status_protobuf,
 )
+from tailrace.collect.otlp_json import TooManyEventsError, read_json
+from tailrace.collect.pipeline import as_timestamp
 from tailrace.collect.requests import RequestSource, chosen_headers
 from tailrace.collect.source import Frames, Origin, RejectedLine, Source, SourceContext
+from tailrace.collect.transform import Event
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
@@ -89,9 +93,11 @@ class OpentelemetryConfig(SourceConfig):
 class Judged:
     """What a request holds."""
 
-    frame: bytes
+    payload: bytes
     count: int
     rejected: list[tuple[bytes, str]]
+    is_request: bool
+    """Whether it is the request as it came, rather than lines that are events."""
 
 
 class OpentelemetrySource(RequestSource):
@@ -104,7 +110,7 @@ class OpentelemetrySource(RequestSource):
     @override
     async def take(self, request: Request, receive: Receive) -> Answer:
         _check(request)
-        judge = _JUDGES.get(_media_type(request))
+        judge = self._judge(request)
         if judge is None:
             raise RefusedError(
                 415, f"cannot read {_media_type(request)!r}: send {PROTOBUF} or {JSON}"
@@ -112,6 +118,8 @@ class OpentelemetrySource(RequestSource):
         async with self.body(request, receive) as body:
             try:
                 judged = await self.read(request, body, judge)
+            except TooManyEventsError as error:
+                raise RefusedError(413, str(error)) from error
             except DecodeError as error:
                 await self._reject(request, [(body, error.reason)])
                 raise RefusedError(400, f"cannot read the request: {error.reason}") from error
@@ -126,13 +134,30 @@ class OpentelemetrySource(RequestSource):
             return Answer(refused.status, status, PROTOBUF, refused.headers)
         return Answer(refused.status, {"code": code, "message": text}, JSON, refused.headers)
 
+    def _judge(self, request: Request) -> Callable[[bytes], Judged] | None:
+        """What reads bodies of the request's media type."""
+        media_type = _media_type(request)
+        if media_type == PROTOBUF:
+            return _judge_protobuf
+        if media_type != JSON:
+            return None
+        # What the pipeline adds to events that it decodes, in its order.
+        added: Event = dict(self._headers(request))
+        added.setdefault("source_type", self.config.type)
+        added.setdefault("timestamp", as_timestamp(self.context.clock.now_ms()))
+        return partial(_judge_json, added)
+
     async def _keep(self, request: Request, judged: Judged) -> None:
         if judged.rejected:
             await self._reject(request, judged.rejected)
         if judged.count:
-            origin = Origin(request.peer, chosen_headers(self.config.http.headers, request))
-            frames = Frames(judged.frame, judged.count, origin, one_frame=True)
+            fields = self._headers(request) if judged.is_request else ()
+            origin = Origin(request.peer, fields)
+            frames = Frames(judged.payload, judged.count, origin, one_frame=judged.is_request)
             await self.context.intake.append([frames])
+
+    def _headers(self, request: Request) -> tuple[tuple[str, str | None], ...]:
+        return chosen_headers(self.config.http.headers, request)
 
     async def _reject(self, request: Request, rejected: list[tuple[bytes, str]]) -> None:
         await self.context.intake.reject(
@@ -161,15 +186,12 @@ def _judge_protobuf(body: bytes) -> Judged:
     count = count_records(parse_protobuf(body))
     # A carriage return at the end of a frame would be taken for a line's.
     frame = body + UNKNOWN_FIELD if body.endswith(b"\r") else body
-    return Judged(frame, count, [])
+    return Judged(frame, count, [], is_request=True)
 
 
-def _judge_json(body: bytes) -> Judged:
-    logs = read_json(body)
-    return Judged(logs.sound.strip(), len(logs.events), logs.rejected)
-
-
-_JUDGES: dict[str, Callable[[bytes], Judged]] = {PROTOBUF: _judge_protobuf, JSON: _judge_json}
+def _judge_json(added: Event, body: bytes) -> Judged:
+    logs = read_json(body, added)
+    return Judged(logs.lines, logs.count, logs.rejected, is_request=False)
 
 
 def _answer(request: Request, judged: Judged) -> Answer:

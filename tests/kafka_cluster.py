@@ -1,0 +1,80 @@
+"""A real Kafka cluster of three brokers for tests, by `scripts/kafka`."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "kafka"
+
+
+@dataclass(frozen=True)
+class KafkaCluster:
+    """A running cluster."""
+
+    folder: Path
+    bootstrap_servers: str
+
+    def create_topic(self, partitions: int = 4, replicas: int = 3) -> str:
+        """A new topic's name; it is there on every broker."""
+        name = f"t-{uuid.uuid4().hex[:12]}"
+        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
+        admin.create_topics([NewTopic(name, partitions, replicas)])[name].result(30)
+        return name
+
+    def send(self, topic: str, values: Sequence[bytes], partitions: int = 4) -> None:
+        """Produce messages, one after the other to each partition, acknowledged by all replicas."""
+        producer = Producer(
+            {"bootstrap.servers": self.bootstrap_servers, "enable.idempotence": True}
+        )
+        for number, value in enumerate(values):
+            while True:
+                try:
+                    producer.produce(topic, value, partition=number % partitions)
+                    break
+                except BufferError:
+                    producer.poll(0.05)
+        assert producer.flush(60) == 0
+
+    def kill_broker(self, number: int) -> None:
+        """kill -9 of one broker; `start_again` brings it back."""
+        os.kill(self._pids()[number], signal.SIGKILL)
+
+    def start_again(self) -> None:
+        """Start the brokers that do not run."""
+        _run("start", "--dir", str(self.folder))
+
+    def _pids(self) -> Mapping[int, int]:
+        brokers = json.loads((self.folder / "cluster.json").read_text(encoding="utf-8"))
+        return {broker["id"]: broker["pid"] for broker in brokers}
+
+
+@contextmanager
+def running_cluster(folder: Path, brokers: int = 3) -> Iterator[KafkaCluster]:
+    """A cluster; the test is skipped where there is no Java, or no Maven that could bring Kafka."""
+    if shutil.which("java") is None:
+        pytest.skip("Kafka needs Java: apt-get install openjdk-17-jre-headless")
+    installed = _run("install")
+    if not installed.stdout.strip():
+        pytest.skip(installed.stderr.strip())
+    started = _run("start", "--dir", str(folder), "--brokers", str(brokers))
+    try:
+        assert started.returncode == 0, started.stderr
+        yield KafkaCluster(folder, started.stdout.strip().partition("=")[2])
+    finally:
+        _run("stop", "--dir", str(folder))
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(SCRIPT), *arguments], capture_output=True, text=True, check=False)

@@ -113,6 +113,12 @@ class Metrics:
         self.buffer_events = gauge("buffer_events", "Events on disk that wait for delivery")
         self.buffer_byte_size = gauge("buffer_byte_size", "Bytes on disk that wait for delivery")
         self.open_connections = gauge("open_connections", "Connections that are open now")
+        self.event_loop_lag = Histogram(
+            "event_loop_lag_seconds",
+            "Seconds by which the event loop was too late for a task, asked a hundred times a second",
+            registry=registry,
+            buckets=(0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 5),
+        )
         self.batch_bytes = Histogram(
             "component_sent_batch_bytes",
             "Size in bytes of delivered batches",

@@ -22,6 +22,7 @@ from prometheus_client import disable_created_metrics
 
 from tailrace.clock import SystemClock
 from tailrace.collect.config import Config, load
+from tailrace.collect.event_loop import measured_lag
 from tailrace.collect.health import HealthServer
 from tailrace.collect.metrics import Metrics
 from tailrace.collect.topology import Topology
@@ -74,7 +75,10 @@ async def collect(
         await topology.start()
         log.info("collector is ready", port=health.port)
         try:
-            async with _reloading(Reloader(topology, metrics, read_again, log), changed):
+            async with (
+                measured_lag(SystemClock(), metrics.event_loop_lag.observe),
+                _reloading(Reloader(topology, metrics, read_again, log), changed),
+            ):
                 await _until_told(topology, told)
         finally:
             await topology.stop(GRACE_SECS)

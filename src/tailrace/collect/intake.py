@@ -1,4 +1,4 @@
-"""A source's door to its journal: see `tailrace.collect.source.Intake`, which this is.
+"""A source's door to its journal: see `tailrace.collect.source`, whose `Intake` and `Batches` it is.
 
 What is too large for one batch is cut between lines; the append returns when all parts are on disk.
 Where sinks want it (`buffer.when_full: drop_newest`), what a full buffer has no place for is dropped
@@ -7,7 +7,7 @@ says where it stands stands behind it.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 
 from tailrace.clock import Clock
@@ -60,6 +60,25 @@ class JournalIntake:
         self._metrics.received(
             sum(chunk.events for chunk in chunks), sum(len(chunk.payload) for chunk in chunks)
         )
+
+    @property
+    def timeout_secs(self) -> float:
+        """Age at which a batch is to be delivered, full or not."""
+        return self._journal.limits.segment_timeout_secs
+
+    async def deliver(self, name: str, frames: Sequence[Frames]) -> None:
+        """Bring a batch to every sink; returns once they have it."""
+        chunks = [
+            Chunk(part.payload, part.count, self._describe(part), part.one_frame) for part in frames
+        ]
+        self._metrics.received(
+            sum(chunk.events for chunk in chunks), sum(len(chunk.payload) for chunk in chunks)
+        )
+        await self._journal.deliver(name, chunks)
+
+    async def forget(self, prefix: str, names: Collection[str]) -> None:
+        """Batches that begin with `prefix` and are not in `names` will not be brought again."""
+        await self._journal.forget(prefix, names)
 
     async def reject(self, lines: Sequence[RejectedLine]) -> None:
         """Keep what cannot become an event, with its reason; returns once it is on disk."""

@@ -8,7 +8,8 @@ Contract of every source:
 - Bytes belong to the source until it hands them to `Intake.append`, and to the buffer from then on:
   a source does not change them afterwards.
 - It acknowledges (answers 200, moves a checkpoint) only after the awaitable of `Intake.append` has
-  come back, for then the bytes are on disk. While that waits it takes no more than a few MB from
+  come back, for then the bytes are on disk (or after that of `Batches.deliver`, for then they are
+  at their destinations). While that waits it takes no more than a few MB from
   its peers, or tells them to come again; it never drops what it has taken.
 - `stop` stops accepting, hands over every complete frame that has arrived, and returns when all of
   them are on disk or its grace time is over. It may be called at any moment after `start`, once.
@@ -19,7 +20,7 @@ Contract of every source:
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -92,6 +93,25 @@ class Intake(Protocol):
         """Whether an append would have to wait for room."""
 
 
+class Batches(Protocol):
+    """Delivery for a source that can read everything again, whatever becomes of this collector.
+
+    It acknowledges only when a batch is at its destinations, and brings one that was not
+    acknowledged again, with the same frames under the same name. Destinations that know tokens
+    then have it once.
+    """
+
+    @property
+    def timeout_secs(self) -> float:
+        """Age at which a batch is to be delivered, full or not."""
+
+    async def deliver(self, name: str, frames: Sequence[Frames]) -> None:
+        """Bring a batch to every sink; returns once they have it. The name fits a file's."""
+
+    async def forget(self, prefix: str, names: Collection[str]) -> None:
+        """Batches that begin with `prefix` and are not in `names` will not be brought again."""
+
+
 class Positions(Protocol):
     """What is known of where a source stood; survives whatever ends the collector."""
 
@@ -121,6 +141,7 @@ class SourceContext:
     """Frames with a position are never parted: a source makes none of more events."""
     most_bytes_at_once: int | None = None
     """The same for their size, but that one event may be larger."""
+    batches: Batches | None = None
 
 
 class Source(ABC):

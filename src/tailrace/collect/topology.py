@@ -363,6 +363,7 @@ class Topology:
                 positions,
                 journal.limits.segment_max_events,
                 journal.limits.segment_max_bytes,
+                batches=intake,
             )
             config = self._config.sources[one.source_id]
             source = SOURCES[config.type].build(config, context)

@@ -9,11 +9,16 @@
   `offer` gives back what has no place. While the disk itself is full or fails both wait, and go on by
   themselves when there is room.
 - In memory it holds only what waits for its fsync. All file work happens in one thread of its own.
+
+Beside what is appended there are batches of a name (`deliver`), for sources that can read again what
+they have read. Such a batch is a segment of its own, and its name is its token. A crash forgets what
+is in it, for the source brings it again under its name; of those that a crash has cut short the
+names stay, as empty files, until `forget` says that nobody brings them any more.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +28,7 @@ from typing import TypeVar
 from tailrace.clock import Clock
 from tailrace.collect.buffer.disk import Disk, is_disk_full
 from tailrace.collect.buffer.recovery import Recovered, recover
-from tailrace.collect.buffer.segment import Entry, Segment, SegmentWriter
+from tailrace.collect.buffer.segment import NAMED_SUFFIX, Entry, Segment, SegmentWriter
 from tailrace.telemetry import Logger
 
 ENOUGH_FOR_A_COMMIT_BYTES = 1024**2
@@ -79,6 +84,8 @@ class Journal:
         self._next_sequence = 1
         self._finished: deque[Segment] = deque()
         self._given_out: dict[Path, Segment] = {}
+        self._batches: dict[Path, asyncio.Future[None]] = {}
+        """Those of a name that are not removed yet."""
         self._something_waits = asyncio.Event()
         self._enough_waits = asyncio.Event()
         self._room = asyncio.Event()
@@ -159,6 +166,28 @@ class Journal:
             await future
         return left
 
+    async def deliver(self, name: str, chunks: Sequence[Chunk]) -> None:
+        """Make a segment of `chunks` alone, whose token is `name`; comes back once it is removed."""
+        sequence, self._next_sequence = self._next_sequence, self._next_sequence + 1
+        entries = _as_entries(list(chunks), self._clock.now_ms())
+        segment = await self._write_batch(name, sequence, entries)
+        removed = self._batches[segment.path] = asyncio.get_running_loop().create_future()
+        self._stored_bytes += segment.size_bytes
+        self._stored_events += segment.events
+        self._finished.append(segment)
+        self._segment_ready.set()
+        await removed
+
+    async def forget(self, prefix: str, names: Collection[str]) -> None:
+        """Remove what a crash has left of batches that begin with `prefix`, but for `names`."""
+
+        def remove() -> None:
+            for path in self.folder.glob(f"{prefix}*{NAMED_SUFFIX}"):
+                if path not in self._batches and path.name.removesuffix(NAMED_SUFFIX) not in names:
+                    self._disk.remove(path)
+
+        await self._in_thread(remove)
+
     async def next_segment(self) -> Segment:
         """The oldest finished segment that was not given out yet."""
         while not self._finished:
@@ -190,6 +219,9 @@ class Journal:
         self._forget(segment)
 
     def _forget(self, segment: Segment) -> None:
+        removed = self._batches.pop(segment.path, None)
+        if removed and not removed.done():
+            removed.set_result(None)
         self._stored_bytes -= segment.size_bytes
         self._stored_events -= segment.events
         self._room.set()
@@ -248,6 +280,7 @@ class Journal:
 
     async def _start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        await self._in_thread(self._empty_batches)
         recovered = await self._in_thread(recover, self.folder, self._disk)
         self._report(recovered)
         self._next_sequence = recovered.next_sequence
@@ -257,6 +290,38 @@ class Journal:
             self._finished.append(segment)
         self._segment_ready.set()
         self._task = asyncio.create_task(self._commit_for_ever(), name=f"journal {self.folder}")
+
+    def _empty_batches(self) -> None:
+        for path in self.folder.glob(f"*{NAMED_SUFFIX}"):
+            self._disk.cut(path, 0)
+
+    async def _write_batch(self, name: str, sequence: int, entries: list[Entry]) -> Segment:
+        """A finished segment, however long the disk is full."""
+
+        def write() -> Segment | None:
+            path = self.folder / f"{name}{NAMED_SUFFIX}"
+            self._disk.remove(path)
+            writer = SegmentWriter.create(
+                self._disk, self.folder, sequence, self._clock.now_ms(), name
+            )
+            try:
+                writer.commit(entries)
+            except BaseException:
+                writer.finish(failed=True)
+                raise
+            return writer.finish()
+
+        while True:
+            try:
+                segment = await self._in_thread(write)
+            except OSError as error:
+                self._say_disk_fails(error)
+                await asyncio.sleep(DISK_RETRY_SECS)
+                continue
+            self._say_disk_works()
+            if segment is None:
+                raise RuntimeError(f"BUG: the batch {name} is empty")
+            return segment
 
     def _report(self, recovered: Recovered) -> None:
         self.damaged_records = len(recovered.damaged_files)
@@ -315,10 +380,7 @@ class Journal:
                     self._give_up(group, error)
                     return
         self._stored_events += sum(entry.events for entry in entries)
-        if self._disk_is_full:
-            self._disk_is_full = False
-            self._log.info("there is room on the disk again", folder=str(self.folder))
-            self._room.set()
+        self._say_disk_works()
         for chunk, future in group:
             self._waiting_bytes -= len(chunk.payload)
             if not future.done():
@@ -371,6 +433,18 @@ class Journal:
 
     async def _recover_from(self, error: OSError) -> None:
         """After a failed write or fsync: end this segment where it is sure, try a new one."""
+        self._say_disk_fails(error)
+        await self._finish_segment(failed=True)
+        if not self._closing:
+            await asyncio.sleep(DISK_RETRY_SECS)
+
+    def _say_disk_works(self) -> None:
+        if self._disk_is_full:
+            self._disk_is_full = False
+            self._log.info("there is room on the disk again", folder=str(self.folder))
+            self._room.set()
+
+    def _say_disk_fails(self, error: OSError) -> None:
         if not self._disk_is_full:
             self._disk_is_full = True
             self._log.error(
@@ -380,9 +454,6 @@ class Journal:
                 folder=str(self.folder),
                 error=str(error),
             )
-        await self._finish_segment(failed=True)
-        if not self._closing:
-            await asyncio.sleep(DISK_RETRY_SECS)
 
     def _is_segment_full(self) -> bool:
         writer, limits = self._writer, self.limits

@@ -2,7 +2,8 @@
 
 A segment is the unit of delivery: its bytes are one batch, and its identity makes the batch's
 deduplication token. So whoever delivers it, before or after a crash, sends the same bytes under the
-same token. (Format and invariants: `tailrace.collect.buffer.format`.)
+same token. (Format and invariants: `tailrace.collect.buffer.format`.) A named segment has its name
+for its token.
 """
 
 import mmap
@@ -25,6 +26,8 @@ from tailrace.collect.buffer.format import (
 )
 
 SUFFIX = ".segment"
+NAMED_SUFFIX = ".batch"
+"""Of segments whose source has given them a name."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,13 @@ class Segment:
     first_received_at_ms: int
     verify: bool = True
     """Whether its checksums have to be looked at when it is read."""
+    name: str = ""
+    """What its source calls it; the same again where the source reads the same again."""
 
     @property
     def token(self) -> str:
         """What everything that is made of this segment is known by."""
-        return f"{self.identity}-{self.sequence}"
+        return self.name or f"{self.identity}-{self.sequence}"
 
     def records(self) -> Iterator[Record]:
         """Its sound records, in order, as views of the file's pages."""
@@ -89,14 +94,17 @@ class SegmentWriter:
     """Everything before this is on the disk."""
     events: int = 0
     first_received_at_ms: int = 0
+    name: str = ""
     _unsynced: list[bytes] = field(default_factory=list)
 
     @classmethod
-    def create(cls, disk: Disk, folder: Path, sequence: int, now_ms: int) -> "SegmentWriter":
+    def create(
+        cls, disk: Disk, folder: Path, sequence: int, now_ms: int, name: str = ""
+    ) -> "SegmentWriter":
         """A new segment; it is on the disk with its first `commit`."""
         header = SegmentHeader(uuid.uuid4().bytes, sequence, now_ms)
-        path = folder / f"{sequence:016d}{SUFFIX}"
-        writer = cls(disk, path, header, disk.create(path))
+        path = folder / (f"{name}{NAMED_SUFFIX}" if name else f"{sequence:016d}{SUFFIX}")
+        writer = cls(disk, path, header, disk.create(path), name=name)
         writer._unsynced.append(header.pack())
         return writer
 
@@ -142,4 +150,5 @@ class SegmentWriter:
             self.events,
             self.first_received_at_ms,
             verify=False,
+            name=self.name,
         )

@@ -19,6 +19,7 @@ from tailrace.collect.buffer.segment import Segment
 from tailrace.collect.ledger import BatchRow, Count, Ledger
 from tailrace.collect.metrics import ComponentMetrics
 from tailrace.collect.pipeline import Processed, read_origin
+from tailrace.collect.places import AdaptiveLimit, Places
 from tailrace.collect.positions import last_positions
 from tailrace.collect.rejected import RejectedStore
 from tailrace.collect.sink import Delivery, Piece, Sink, SinkBatch
@@ -68,15 +69,20 @@ class Deliverer:
         self._journal = journal
         self._routes = routes
         self._tools = tools
-        concurrency = min(route.sink.concurrency for route in routes)
+        self._adaptive = {
+            route.sink_id: AdaptiveLimit(route.sink.concurrency)
+            for route in routes
+            if route.sink.adapts_concurrency
+        }
         in_order = isinstance(tools.workers, Stage)
-        self._places = asyncio.Semaphore(1 if in_order else concurrency)
+        concurrency = 1 if in_order else min(route.sink.concurrency for route in routes)
+        self._places = Places(concurrency, list(self._adaptive.values()))
 
     async def deliver_for_ever(self) -> None:
         """Deliver segments as they come, until cancelled."""
         async with asyncio.TaskGroup() as group:
             while True:
-                await self._places.acquire()
+                await self._places.take()
                 segment = await self._journal.next_segment()
                 group.create_task(self._deliver_and_make_room(segment))
 
@@ -84,7 +90,7 @@ class Deliverer:
         try:
             await self.deliver(segment)
         finally:
-            self._places.release()
+            self._places.give_back()
 
     async def deliver(self, segment: Segment) -> None:
         """Bring one segment to every sink that does not have it yet."""
@@ -140,7 +146,7 @@ class Deliverer:
         tools = self._tools
         token = f"{segment.token}-{route.sink_id}"
         batch = SinkBatch(token, self._source_id, pieces)
-        delivery = await route.sink.deliver(batch) if batch.size_bytes else Delivery()
+        delivery = await self._deliver(route, batch) if batch.size_bytes else Delivery()
         await tools.rejected.keep(delivery.rejected, route.sink_id, token)
         now_ms = tools.clock.now_ms()
         latency_ms = now_ms - segment.first_received_at_ms
@@ -167,6 +173,19 @@ class Deliverer:
             rejected = len(delivery.rejected)
             route.metrics.error("rejected_by_destination", rejected)
             route.metrics.discarded(rejected, "rejected", intentional=False)
+
+    async def _deliver(self, route: Route, batch: SinkBatch) -> Delivery:
+        limit = self._adaptive.get(route.sink_id)
+        if limit is None:
+            return await route.sink.deliver(batch)
+        began, secs = self._tools.clock.monotonic(), None
+        limit.begin()
+        try:
+            delivery = await route.sink.deliver(batch)
+            secs = self._tools.clock.monotonic() - began
+        finally:
+            limit.end(secs)
+        return delivery
 
     def _counts(self, segment: Segment, processed: Processed) -> list[Count]:
         counts = [Count(self._source_id, "received", segment.events)]

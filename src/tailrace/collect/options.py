@@ -1,8 +1,8 @@
 """Options that several components share, under Vector's names and with Vector's defaults."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from tailrace.collect.component import Options
 
@@ -81,6 +81,67 @@ class Batch(Options):
 
     timeout_secs: float = Field(default=1.0, gt=0)
     """Age in seconds at which a batch is sent, full or not."""
+
+
+MOST_CONCURRENCY = 16
+"""Batches of one source that a sink may take at once: each is in memory while it is sent."""
+
+ENDLESS_RETRIES = 2**64 - 1
+"""Vector's default of `request.retry_attempts`."""
+
+
+class Request(Options):
+    """How requests are made and repeated."""
+
+    timeout_secs: int = Field(default=60, ge=1)
+    """Seconds after which a request without an answer is given up and repeated."""
+
+    retry_attempts: int | None = Field(default=None, ge=0)
+    """Repetitions after which a request is given up: its events are rejected, with the last problem
+    as the reason, and `tailrace rejected` lists them and sends them again. Unset: never, and events
+    wait in the buffer."""
+
+    retry_initial_backoff_secs: int = Field(default=1, ge=1)
+    """Seconds before the first repetition; the following wait as the Fibonacci numbers grow."""
+
+    retry_max_duration_secs: int = Field(default=30, ge=1)
+    """Longest wait in seconds between two repetitions."""
+
+    concurrency: int | Literal["none", "adaptive"] = 1
+    """Batches of one source that may be on their way at once: 1 to 16; `none` is 1; `adaptive` finds
+    out how many the destination takes without answering later than usual, up to 16."""
+
+    rate_limit_duration_secs: int = Field(default=1, ge=1)
+    """Seconds that `rate_limit_num` is for."""
+
+    rate_limit_num: int | None = Field(default=None, ge=1)
+    """Requests within `rate_limit_duration_secs`, at most; repetitions count."""
+
+    @field_validator("concurrency", mode="before")
+    @classmethod
+    def _check_concurrency(cls, value: Any) -> Any:
+        is_number = type(value) is int and 1 <= value <= MOST_CONCURRENCY
+        if not is_number and value not in ("none", "adaptive"):
+            raise ValueError(
+                f"cannot be {value!r}: give a number from 1 to {MOST_CONCURRENCY}, none or adaptive"
+            )
+        return value
+
+    @property
+    def most_at_once(self) -> int:
+        """`concurrency` as a number; of `adaptive`, the highest."""
+        match self.concurrency:
+            case "none":
+                return 1
+            case "adaptive":
+                return MOST_CONCURRENCY
+            case number:
+                return number
+
+    @property
+    def most_attempts(self) -> int:
+        """`retry_attempts` and the first attempt."""
+        return (ENDLESS_RETRIES if self.retry_attempts is None else self.retry_attempts) + 1
 
 
 class BasicAuth(Options):

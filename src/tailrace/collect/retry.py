@@ -1,7 +1,10 @@
-"""What sinks share that repeat what did not work: the waits, and what is said meanwhile."""
+"""What sinks share that make requests and repeat them: the waits, and what is said meanwhile."""
 
+import asyncio
 from collections.abc import Iterator
 
+from tailrace.clock import Clock
+from tailrace.collect.options import Request
 from tailrace.collect.sink import SinkContext
 
 SAID_AGAIN_SECS = 60.0
@@ -48,3 +51,25 @@ class Trouble:
             self._context.log.info("delivering again", sink=self._context.component_id)
         self.is_over = True
         self._said = ("", 0.0)
+
+
+class RateLimit:
+    """Lets so many requests through within a time, as `request.rate_limit_*` say."""
+
+    def __init__(self, request: Request, clock: Clock) -> None:
+        self._most = request.rate_limit_num
+        self._within_secs = request.rate_limit_duration_secs
+        self._clock = clock
+        self._made_at: list[float] = []
+
+    async def wait(self) -> None:
+        """Return when one more may be made."""
+        if self._most is None:
+            return
+        while True:
+            now = self._clock.monotonic()
+            self._made_at = [at for at in self._made_at if now - at < self._within_secs]
+            if len(self._made_at) < self._most:
+                self._made_at.append(now)
+                return
+            await asyncio.sleep(self._made_at[0] + self._within_secs - now)

@@ -4,8 +4,8 @@ Contract of every sink:
 
 - It runs on the event loop and never blocks it.
 - `deliver` returns only when every row of the batch is at its destination or in the result's
-  `rejected`, with the destination's reason. It repeats what may help when repeated, for ever, with
-  growing waits; it never drops. It may be cancelled at any moment: the same batch, the same bytes
+  `rejected`, with the reason. It repeats what may help when repeated, with growing waits, for ever
+  unless an option says how often; it never drops. It may be cancelled at any moment: the same batch, the same bytes
   under the same token, is delivered again later, and must not be there twice then (or, where a
   destination knows no tokens, the sink says so in its documentation).
 - The batch's bytes belong to the buffer: a sink reads them and keeps nothing of them.
@@ -137,6 +137,8 @@ class Sink(ABC):
     batch_timeout_secs: float
     concurrency: int
     """Batches of one source that it takes at once."""
+    adapts_concurrency: bool = False
+    """Whether `concurrency` is only the most, and how many there are is to be found out."""
     keeps_rejected: ClassVar[bool] = False
     """Whether there is a table for rejected rows where it sends to."""
 

@@ -256,6 +256,22 @@ async def test_a_sink_that_is_down_costs_disk_and_no_memory(system: System) -> N
     await asyncio.gather(delivering, return_exceptions=True)
 
 
+async def test_the_times_of_an_adaptive_sink_are_taken(system: System) -> None:
+    system.sink.adapts_concurrency, system.sink.concurrency = True, 16
+    routes = system.deliverer._routes
+    deliverer = Deliverer("in", frozenset(), system.journal, routes, system.deliverer._tools)
+    assert deliverer._adaptive["out"].now == 1
+    delivering = asyncio.create_task(deliverer.deliver_for_ever())
+    for number in range(50):
+        await system.intake.append(frames(b'{"n":%d}' % number))
+        await system.journal.flush()
+    await asyncio.wait_for(system.journal.until_empty(), 20)
+    delivering.cancel()
+    await asyncio.gather(delivering, return_exceptions=True)
+    assert len(system.server.rows) == 50
+    assert deliverer._adaptive["out"]._mean is not None
+
+
 def test_a_records_metadata_is_small() -> None:
     assert write_origin(ORIGIN, False) == (b'{"peer":"10.0.0.1","fields":[["host","10.0.0.1"]]}')
     assert Chunk(b"", 0, b"") == Chunk(b"", 0, b"")

@@ -349,6 +349,45 @@ def test_answers_are_judged(status: int, code: int, text: str, verdict: Verdict)
     assert judge(status, code, text)[0] is verdict
 
 
+async def test_the_rate_limit_holds_for_repetitions_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server, waited, now = FakeClickhouse(), list[float](), [0.0]
+    request = {"rate_limit_num": 2, "rate_limit_duration_secs": 5}
+    sink = make_sink(server, request=request)
+
+    async def wait(seconds: float) -> None:
+        if seconds:
+            waited.append(seconds)
+            now[0] += seconds
+
+    monkeypatch.setattr(asyncio, "sleep", wait)
+    monkeypatch.setattr(sink._client._rate._clock, "monotonic", lambda: now[0])
+    server.next_answers = [httpx.ReadError("lost")] * 3
+    assert (await sink.deliver(batch(b"{}\n"))).sent_rows == 1
+    await sink.close()
+    assert len(waited) == (len(server.requests) - 1) // 2
+
+
+@pytest.mark.parametrize(
+    ("given", "most", "adapts"),
+    [({}, 2, False), ("none", 1, False), (5, 5, False), ("adaptive", 16, True)],
+)
+async def test_concurrency_is_a_number_none_or_adaptive(
+    given: object, most: int, adapts: bool
+) -> None:
+    sink = make_sink(FakeClickhouse(), request={"concurrency": given} if given else {})
+    await sink.close()
+    assert (sink.concurrency, sink.adapts_concurrency) == (most, adapts)
+
+
+def test_giving_up_is_refused_but_for_vectors_way_to_say_never() -> None:
+    never = make_sink(FakeClickhouse(), request={"retry_attempts": 2**64 - 1})
+    assert never.config.request.most_attempts > 2**63
+    with pytest.raises(ValidationError, match="nobody knows whether its rows are in the table"):
+        make_sink(FakeClickhouse(), request={"retry_attempts": 5})
+
+
 def test_an_option_that_is_not_known_is_refused() -> None:
     with pytest.raises(ValidationError, match="rate_limit"):
         make_sink(FakeClickhouse(), rate_limit=1)

@@ -150,6 +150,20 @@ async def test_a_lost_answer_is_asked_for_again(server: Server, waits: list[floa
     assert len(waits) == 2
 
 
+async def test_what_runs_out_of_attempts_is_rejected_whole_with_the_last_problem(
+    server: Server, waits: list[float]
+) -> None:
+    server.answers = [httpx.ReadError("lost"), lambda _: httpx.Response(503, text="full")]
+    sink = sink_of(server, batch={"max_events": 1}, request={"retry_attempts": 1})
+    delivery = await deliver(sink, EVENTS)
+    assert len(server.requests) == 3
+    assert waits == [1]
+    assert (delivery.sent_rows, delivery.attempts) == (1, 3)
+    [row] = delivery.rejected
+    assert (json.loads(row.raw), row.peer, row.received_at_ms) == (EVENTS[0], "peer", 7)
+    assert row.reason == ("given up after 2 attempts: the server cannot take it now: 503 full")
+
+
 async def test_retry_after_is_obeyed(server: Server, waits: list[float]) -> None:
     server.answers = [lambda _: httpx.Response(503, headers={"Retry-After": "17"})]
     await deliver(sink_of(server), EVENTS)
@@ -191,7 +205,7 @@ async def test_the_rate_limit_holds(server: Server, monkeypatch: pytest.MonkeyPa
         batch={"max_events": 1},
         request={"rate_limit_num": 2, "rate_limit_duration_secs": 5},
     )
-    monkeypatch.setattr(sink._places._clock, "monotonic", lambda: now[0])
+    monkeypatch.setattr(sink._rate._clock, "monotonic", lambda: now[0])
     await deliver(sink, [{"n": number} for number in range(5)])
     assert len(server.requests) == 5
     assert waited == [5, 5]
@@ -203,7 +217,8 @@ async def test_the_rate_limit_holds(server: Server, monkeypatch: pytest.MonkeyPa
         {"uri": "http://h/{{ x"},
         {"payload_prefix": "{"},
         {"auth": {"strategy": "aws"}},
-        {"request": {"retry_attempts": 3}},
+        {"request": {"concurrency": 17}},
+        {"request": {"concurrency": "many"}},
         {"framing": {"method": "character_delimited"}},
         {"compression": "snappy"},
         {"method": "brew"},

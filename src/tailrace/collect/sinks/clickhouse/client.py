@@ -18,7 +18,7 @@ import orjson
 import zstandard
 
 from tailrace.collect.http_client import auth_of, client_context
-from tailrace.collect.retry import Trouble, fibonacci
+from tailrace.collect.retry import RateLimit, Trouble, fibonacci
 from tailrace.collect.sink import Bytes, SinkContext
 from tailrace.collect.sinks.clickhouse.config import ClickhouseConfig
 from tailrace.collect.sinks.clickhouse.insert import Insert
@@ -81,6 +81,7 @@ class ClickhouseClient:
         self.attempts = 0
         """Requests made so far."""
         self._trouble = Trouble(context)
+        self._rate = RateLimit(config.request, context.clock)
 
     @property
     def is_well(self) -> bool:
@@ -189,6 +190,7 @@ class ClickhouseClient:
             else:
                 headers["Content-Encoding"] = self._compression
                 content = await asyncio.to_thread(_COMPRESSORS[self._compression], insert)
+        await self._rate.wait()
         async with asyncio.timeout(self._config.request.timeout_secs):
             return await self._http.post(
                 "/",

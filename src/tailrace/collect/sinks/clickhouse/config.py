@@ -2,27 +2,41 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, HttpUrl
+from pydantic import Field, HttpUrl, field_validator
 
 from tailrace.collect.component import Options, SinkConfig
 from tailrace.collect.encoding import FieldChoice
-from tailrace.collect.options import Acknowledgements, BasicAuth, Batch, BearerAuth, ClientTls
+from tailrace.collect.options import (
+    ENDLESS_RETRIES,
+    Acknowledgements,
+    BasicAuth,
+    Batch,
+    BearerAuth,
+    ClientTls,
+    Request,
+)
 
 
-class Request(Options):
+class ClickhouseRequest(Request):
     """How requests are made and repeated."""
 
-    timeout_secs: int = Field(default=60, ge=1)
-    """Seconds after which a request without an answer is given up and repeated."""
+    retry_attempts: int | None = Field(default=None, ge=0)
+    """Refused, but for Vector's default, which is never to give up."""
 
-    retry_initial_backoff_secs: int = Field(default=1, ge=1)
-    """Seconds before the first repetition; the following wait as the Fibonacci numbers grow."""
+    concurrency: int | Literal["none", "adaptive"] = 2
+    """Batches of one source that may be on their way at once: 1 to 16; `none` is 1; `adaptive` finds
+    out how many ClickHouse takes without answering later than usual, up to 16."""
 
-    retry_max_duration_secs: int = Field(default=30, ge=1)
-    """Longest wait in seconds between two repetitions."""
-
-    concurrency: int = Field(default=2, ge=1, le=16)
-    """Batches of one source that may be on their way at once."""
+    @field_validator("retry_attempts")
+    @classmethod
+    def _never_give_up(cls, attempts: int | None) -> int | None:
+        if attempts is not None and attempts != ENDLESS_RETRIES:
+            raise ValueError(
+                "cannot give up a batch: after an answer that was lost nobody knows whether its rows "
+                "are in the table, and they would be lost or there twice. Take this out: requests "
+                "are repeated until ClickHouse has the rows, and events wait on disk"
+            )
+        return attempts
 
 
 class Healthcheck(Options):
@@ -70,7 +84,7 @@ class ClickhouseConfig(SinkConfig):
     encoding: FieldChoice = FieldChoice()
     """Which fields are sent, and how."""
 
-    request: Request = Request()
+    request: ClickhouseRequest = ClickhouseRequest()
     """How requests are made and repeated."""
 
     auth: Annotated[BasicAuth | BearerAuth, Field(discriminator="strategy")] | None = None

@@ -59,7 +59,8 @@ class ClickhouseSink(Sink):
         self.batch_max_bytes = config.batch.max_bytes
         self.batch_max_events = config.batch.max_events
         self.batch_timeout_secs = config.batch.timeout_secs
-        self.concurrency = config.request.concurrency
+        self.concurrency = config.request.most_at_once
+        self.adapts_concurrency = config.request.concurrency == "adaptive"
         self._client = ClickhouseClient(config, context, transport)
         self._table_name = quote_table(config.database, config.table)
         self._table: Table | None = None

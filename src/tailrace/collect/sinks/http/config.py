@@ -5,34 +5,23 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, HttpUrl, model_validator
 
-from tailrace.collect.component import Options, SinkConfig
+from tailrace.collect.component import SinkConfig
 from tailrace.collect.encoding import CharacterDelimited, Encoding, SinkFraming
-from tailrace.collect.options import Acknowledgements, BasicAuth, Batch, BearerAuth, ClientTls
+from tailrace.collect.options import (
+    Acknowledgements,
+    BasicAuth,
+    Batch,
+    BearerAuth,
+    ClientTls,
+    Request,
+)
 
 
-class HttpRequest(Options):
+class HttpRequest(Request):
     """How requests are made and repeated."""
 
     headers: dict[str, str] = {}
     """Headers of every request; they may replace `Content-Type`."""
-
-    timeout_secs: int = Field(default=60, ge=1)
-    """Seconds after which a request without an answer is given up and repeated."""
-
-    retry_initial_backoff_secs: int = Field(default=1, ge=1)
-    """Seconds before the first repetition; the following wait as the Fibonacci numbers grow."""
-
-    retry_max_duration_secs: int = Field(default=30, ge=1)
-    """Longest wait in seconds between two repetitions."""
-
-    concurrency: int = Field(default=1, ge=1, le=16)
-    """Batches of one source that may be on their way at once."""
-
-    rate_limit_duration_secs: int = Field(default=1, ge=1)
-    """Seconds that `rate_limit_num` is for."""
-
-    rate_limit_num: int | None = Field(default=None, ge=1)
-    """Requests within `rate_limit_duration_secs`, at most."""
 
 
 class HttpConfig(SinkConfig):

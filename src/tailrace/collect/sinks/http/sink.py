@@ -4,13 +4,14 @@ What is guaranteed: every event is in a request that was answered with 2xx, or i
 server's own words. At least once: a request whose answer was lost is made again, and so is the part
 of a batch that was under way when the process ended.
 
-Which answers may be retried, for ever, with waits that grow:
+Which answers may be retried, for ever unless told otherwise, with waits that grow:
 - none (cannot connect, connection lost, time-out), 408, 425, 429 and 5xx but 501: the server cannot
   take it now; `Retry-After` is obeyed;
 - 3xx, 401, 402, 403, 404, 405, 407, 410 and 501: the address or the login is wrong. No event is to
   blame, and a person will put it right.
 Any other 4xx is about the body: it is sent again in halves until the events that the server does
-not want are alone; those are rejected.
+not want are alone; those are rejected. So are all events of a request that `request.retry_attempts`
+repetitions did not bring there; where an answer was lost, the server may have them all the same.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from typing_extensions import override
 
 from tailrace.collect.encoding import SinkFraming, StreamEncoder
 from tailrace.collect.http_client import auth_of, client_context
-from tailrace.collect.retry import Trouble
+from tailrace.collect.retry import RateLimit, Trouble
 from tailrace.collect.sink import (
     Delivery,
     Encoder,
@@ -47,6 +48,10 @@ class _RefusedError(Exception):
     """The server does not want the body; the text is the server's."""
 
 
+class _GivenUpError(Exception):
+    """It was tried often enough; the text says what was wrong the last time."""
+
+
 @dataclass(frozen=True)
 class _Row:
     data: bytes
@@ -67,9 +72,10 @@ class HttpSink(Sink):
         self.batch_max_bytes = config.batch.max_bytes
         self.batch_max_events = config.batch.max_events
         self.batch_timeout_secs = config.batch.timeout_secs
-        self.concurrency = config.request.concurrency
+        self.concurrency = config.request.most_at_once
+        self.adapts_concurrency = config.request.concurrency == "adaptive"
         self._trouble = Trouble(context)
-        self._places = _RateLimit(config, context)
+        self._rate = RateLimit(config.request, context.clock)
         self._http = httpx.AsyncClient(
             auth=auth_of(config.auth),
             timeout=httpx.Timeout(config.request.timeout_secs),
@@ -108,30 +114,35 @@ class HttpSink(Sink):
         try:
             delivery.sent_bytes += await self._until_taken([row.data for row in rows], delivery)
             delivery.sent_rows += len(rows)
+        except _GivenUpError as given_up:
+            delivery.rejected += [self._rejected(row, str(given_up)) for row in rows]
         except _RefusedError as refused:
             if len(rows) == 1:
-                piece = rows[0].piece
-                row = RejectedRow(
-                    self._context.component_id,
-                    piece.peer,
-                    piece.received_at_ms,
-                    str(refused),
-                    rows[0].data,
-                )
-                delivery.rejected.append(row)
+                delivery.rejected.append(self._rejected(rows[0], str(refused)))
                 return
             middle = len(rows) // 2
             await self._send_or_split(rows[:middle], delivery)
             await self._send_or_split(rows[middle:], delivery)
 
+    def _rejected(self, row: _Row, reason: str) -> RejectedRow:
+        piece = row.piece
+        return RejectedRow(
+            self._context.component_id, piece.peer, piece.received_at_ms, reason, row.data
+        )
+
     async def _until_taken(self, events: Sequence[bytes], delivery: Delivery) -> int:
-        """Size of the body that was taken; raises _RefusedError where an event is bad."""
+        """Size of the body that was taken.
+
+        Raises _RefusedError where an event is bad, _GivenUpError where all attempts were in vain.
+        """
         request = self._config.request
         waits = self._trouble.waits(
             request.retry_initial_backoff_secs, request.retry_max_duration_secs
         )
         body, headers = await asyncio.to_thread(self._request, events)
+        attempts = 0
         while True:
+            attempts += 1
             delivery.attempts += 1
             least_secs = 0.0
             try:
@@ -145,6 +156,8 @@ class HttpSink(Sink):
                 problem = _judge(response)
                 least_secs = _retry_after_secs(response)
             self._trouble.report(problem)
+            if attempts == request.most_attempts:
+                raise _GivenUpError(f"given up after {attempts} attempts: {problem}")
             await asyncio.sleep(max(next(waits), least_secs))
 
     def _request(self, events: Sequence[bytes]) -> tuple[bytes, dict[str, str]]:
@@ -157,7 +170,7 @@ class HttpSink(Sink):
         return body, {**headers, **config.headers, **config.request.headers}
 
     async def _post(self, body: bytes, headers: dict[str, str]) -> httpx.Response:
-        await self._places.wait()
+        await self._rate.wait()
         async with asyncio.timeout(self._config.request.timeout_secs):
             return await self._http.request(
                 self._config.method.upper(), str(self._config.uri), content=body, headers=headers
@@ -178,24 +191,3 @@ def _judge(response: httpx.Response) -> str:
 def _retry_after_secs(response: httpx.Response) -> float:
     text = response.headers.get("retry-after", "")
     return min(float(text), MOST_RETRY_AFTER_SECS) if text.isdecimal() else 0.0
-
-
-class _RateLimit:
-    """Lets so many requests through within a time."""
-
-    def __init__(self, config: HttpConfig, context: SinkContext) -> None:
-        self._number = config.request.rate_limit_num
-        self._within_secs = config.request.rate_limit_duration_secs
-        self._clock = context.clock
-        self._made_at: list[float] = []
-
-    async def wait(self) -> None:
-        if self._number is None:
-            return
-        while True:
-            now = self._clock.monotonic()
-            self._made_at = [at for at in self._made_at if now - at < self._within_secs]
-            if len(self._made_at) < self._number:
-                self._made_at.append(now)
-                return
-            await asyncio.sleep(self._made_at[0] + self._within_secs - now)

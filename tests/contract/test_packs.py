@@ -2,7 +2,7 @@
 
 import json
 import re
-from itertools import islice
+from itertools import chain, islice
 
 import pytest
 import yaml
@@ -62,7 +62,7 @@ def test_its_pipeline_is_a_vector_configuration_that_settings_can_move(pack: Pac
     assert written["sinks"]
     rendered = yaml.safe_load(pack.render_pipeline(Settings.read()))
     assert rendered == written, "the defaults of pipeline.yaml are not those of the settings"
-    for place in pack.settings.values():
+    for place in chain.from_iterable(pack.settings.values()):
         component = place.split(".")[:2]
         assert component[1] in written[component[0]], f"{place} names no component"
 

@@ -12,18 +12,16 @@ import contextlib
 import os
 import socket
 import sys
-import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import httpx
 
-from tailrace.clock import Clock
-from tailrace.errors import TailraceError, UsageError
+from tailrace.errors import UsageError
+from tailrace.packs.sender import GaveUpError, Patience, Sender, Tally
 
 FIRST_DELAY_SECS = 0.2
 LONGEST_DELAY_SECS = 5.0
@@ -33,44 +31,6 @@ STOP_GRACE_SECS = 1.0
 END_TIMEOUT_SECS = 3.0
 IN_FLIGHT_BYTES = 8 * 1024**2
 """What the kernels of both sides may hold of a TCP connection; more than usual limits allow."""
-
-
-class GaveUpError(TailraceError):
-    """The target did not take events for too long, or we were told to stop while it did not."""
-
-
-@dataclass
-class Tally:
-    """What became of the events."""
-
-    sent: int = 0
-    sent_bytes: int = 0
-    unconfirmed: int = 0
-    repeated: int = 0
-    not_sent: int = 0
-    reconnects: int = 0
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long to try, who may end it, and whom to tell."""
-
-    stop: threading.Event
-    clock: Clock
-    say: Callable[[str], None]
-    give_up_secs: float = 60.0
-
-
-class Sender(Protocol):
-    """Takes lines; `tally` has what became of them."""
-
-    tally: Tally
-
-    def send(self, lines: Sequence[str]) -> None:
-        """Hand the lines over. Raises GaveUpError, having counted those that are left."""
-
-    def close(self) -> None:
-        """Hand over what is still held back, and end the connection in order."""
 
 
 def open_sender(target: str, patience: Patience) -> Sender:
@@ -94,13 +54,13 @@ def open_sender(target: str, patience: Patience) -> Sender:
             "standard output"
         )
     try:
-        return StreamSender(Path(target).open("wb"), target)
+        return StreamSender(Path(target).open("ab"), target)
     except OSError as error:
         raise UsageError(f"cannot write to {target!r}: {error.strerror}") from error
 
 
 class StreamSender:
-    """Writes to a file or to standard output."""
+    """Writes to the end of a file or to standard output."""
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
         self.tally = Tally()

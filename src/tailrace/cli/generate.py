@@ -3,15 +3,17 @@
 With `--rate` events leave when they happen, in small steps. Without, `--count` events leave as fast
 as the target takes them. Times are the present's, or run from `--start` at the rate; the same seed,
 rate, count and start give the same bytes. With `--backfill` the events of a time that is past leave at
-once, and then they go on as they happen.
+once, and then they go on as they happen. With `--batch-size` and `--interval` events leave so many at
+once, those that happened since the last ones did.
+
+A pack may have names of its own for these options in the environment (`variables` in `pack.yaml`);
+the options and their TAILRACE_GENERATE_… beat them.
 """
 
 import signal
 import threading
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import FrameType
 from typing import Annotated
@@ -27,11 +29,14 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from tailrace.cli._senders import GaveUpError, Patience, Sender, Tally, open_sender
+from tailrace.cli._job import Batches, Job
+from tailrace.cli._senders import open_sender
 from tailrace.clock import Clock, SystemClock
 from tailrace.errors import QueryError, UsageError
 from tailrace.packs import Pack, find_packs
 from tailrace.packs.generator import Generator, GeneratorFactory
+from tailrace.packs.sender import GaveUpError, Patience, Sender, SenderFactory, Tally
+from tailrace.packs.variables import Value, Values
 from tailrace.search.times import parse_moment
 from tailrace.settings import Settings
 
@@ -39,20 +44,15 @@ ENDLESS_EVENTS_PER_SEC = 100.0
 """Rate when neither a rate nor a count was asked for."""
 IMITATED_EVENTS_PER_SEC = 1000.0
 """Rate of the events' times when they are sent as fast as possible from a given start."""
-UNPACED_EVENT_SECS = 3e-6
-"""Time between events that are sent as fast as possible now: about what making one takes."""
-TICK_SECS = 0.02
-"""At high rates, events leave this often."""
-FALLEN_BEHIND_SECS = 1.0
 
 
-def generate(
+def generate(  # noqa: PLR0913 — one argument a flag
     pack: Annotated[str, typer.Argument(help="Whose events")],
     to: Annotated[
         str | None,
         typer.Option(
             envvar="TAILRACE_GENERATE_TO",
-            help="tcp://HOST:PORT, http://…, a file (overwritten), or - for standard output",
+            help="tcp://HOST:PORT, http://…, a file (appended to), or - for standard output",
             show_default="where the pack takes events in",
         ),
     ] = None,
@@ -68,7 +68,30 @@ def generate(
     count: Annotated[
         int | None,
         typer.Option(
-            envvar="TAILRACE_GENERATE_COUNT", min=0, help="How many events", show_default="endless"
+            "--count",
+            "--max-logs",
+            envvar="TAILRACE_GENERATE_COUNT",
+            min=0,
+            help="How many events",
+            show_default="endless",
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            envvar="TAILRACE_GENERATE_BATCH_SIZE",
+            min=1,
+            help="Events that leave at once, in place of --rate",
+            show_default="with --interval 1",
+        ),
+    ] = None,
+    interval: Annotated[
+        float | None,
+        typer.Option(
+            envvar="TAILRACE_GENERATE_INTERVAL",
+            min=0.001,
+            help="Seconds from one --batch-size to the next",
+            show_default="1, with --batch-size",
         ),
     ] = None,
     seed: Annotated[
@@ -103,20 +126,24 @@ def generate(
     """Make events and send them; ends with 1 when some could not be sent."""
     settings = Settings.read()
     [chosen] = find_packs(settings, [pack])
+    own = chosen.own_options(settings)
+    count, seed = _or(count, own.get("count")), _or(seed, own.get("seed"))
+    target = str(to or own.get("to") or chosen.demo_target(settings))
+    rate, batches = _pace(rate, batch_size, interval, own)
     if rate is None:
         rate = ENDLESS_EVENTS_PER_SEC if count is None or backfill else 0.0
-    target = to or chosen.demo_target(settings)
     start_ns = None if start is None else _read_time(start)
-    if backfill is not None and (start is not None or not rate):
+    if backfill is not None and (start is not None or batches or not rate):
         raise UsageError(
-            "cannot use --backfill with --start or with --rate 0: the past is filled at the rate "
-            "at which events then go on"
+            "cannot use --backfill with --start, --batch-size or --rate 0: the past is filled at "
+            "the rate at which events then go on"
         )
     generator = _generator(chosen, seed, rate or IMITATED_EVENTS_PER_SEC)
     with _stop_on_signals() as stop:
         patience = Patience(stop, SystemClock(), _say, give_up_secs)
-        sender = open_sender(target, patience)
+        sender = _open(chosen, settings, target, patience)
         job = Job(generator, sender, patience.clock, stop, rate or None, count, start_ns)
+        job.batches = batches
         if backfill is not None:
             job.past_ns = _read_past(backfill, job.clock)
         _run(job, target)
@@ -124,93 +151,41 @@ def generate(
         raise typer.Exit(1)
 
 
-@dataclass
-class Job:
-    """A generator on its way to a sender. `events_per_sec` is None for as fast as possible."""
+def _or(given: int | None, own: Value) -> int | None:
+    return given if given is not None or own is None else int(own)
 
-    generator: Generator
-    sender: Sender
-    clock: Clock
-    stop: threading.Event
-    events_per_sec: float | None = None
-    count: int | None = None
-    start_ns: int | None = None
-    past_ns: int | None = None
-    """When the past begins whose events leave at once."""
-    given: int = 0
 
-    def run(self) -> Iterator[None]:
-        """Send until the count is reached or a stop; yields after each step, for the display.
+def _pace(
+    rate: float | None, batch_size: int | None, interval: float | None, own: Values
+) -> tuple[float | None, Batches | None]:
+    """Events a second, and whether they leave in batches; a rate beats what the environment says."""
+    if rate is not None:
+        if batch_size is not None or interval is not None:
+            raise UsageError(
+                "cannot use --rate with --batch-size or --interval: either events leave when they "
+                "happen, or so many at once"
+            )
+        return rate, None
+    own_rate = own.get("rate")
+    events, secs = batch_size or own.get("batch_size"), interval or own.get("interval")
+    if events is None and secs is None:
+        return None if own_rate is None else float(own_rate), None
+    batches = Batches(int(events or 1), float(secs or 1))
+    if batches.events < 1 or batches.secs <= 0:
+        raise UsageError(
+            f"cannot send {batches.events} events every {batches.secs:g} s: give at least one event, "
+            "and a time"
+        )
+    return batches.events / batches.secs, batches
 
-        Raises GaveUpError, having counted what was left of the count as not sent.
-        """
-        try:
-            yield from self._chunks()
-        except GaveUpError:
-            if self.count is not None and not self.stop.is_set():
-                self.sender.tally.not_sent += self.count - self.given
-            raise
 
-    def _chunks(self) -> Iterator[None]:
-        event_ns = self.past_ns or self.start_ns or 0
-        due = self.clock.monotonic()
-        for chunk in self.generator.chunks():
-            left = None if self.count is None else self.count - self.given
-            if left == 0 or self.stop.is_set():
-                return
-            secs = chunk.secs
-            if self._is_past(event_ns + int(secs * 1e9)):
-                self._give(chunk.render(event_ns, secs)[:left])
-                event_ns += int(secs * 1e9)
-                due = self.clock.monotonic()
-                yield
-                continue
-            if self.start_ns is None:
-                if self.events_per_sec is None:
-                    secs = UNPACED_EVENT_SECS * len(chunk.offsets)
-                event_ns = max(event_ns, self.clock.now_ms() * 1_000_000)
-            lines = chunk.render(event_ns, secs)[:left]
-            event_ns += int(secs * 1e9)
-            if self.events_per_sec is None:
-                self._give(lines)
-                yield
-            else:
-                yield from self._paced(lines, chunk.offsets, secs, due)
-                due = self._next_due(due + secs)
-
-    def _is_past(self, end_ns: int) -> bool:
-        """Whether a chunk that ends then belongs to the past that leaves at once."""
-        if self.past_ns is None:
-            return False
-        if end_ns <= self.clock.now_ms() * 1_000_000:
-            return True
-        self.past_ns = None  # from here on events happen
-        return False
-
-    def _paced(
-        self, lines: list[str], offsets: Sequence[float], secs: float, due: float
-    ) -> Iterator[None]:
-        """Give each line when it is due, those of one tick together."""
-        given = 0
-        while given < len(lines):
-            now = self.clock.monotonic()
-            upto = min(bisect_right(offsets, (now - due) / secs), len(lines))
-            if upto > given:
-                self._give(lines[given:upto])
-                given = upto
-                yield
-                continue
-            if self.stop.wait(max(due + offsets[given] * secs - now, TICK_SECS)):
-                return
-
-    def _next_due(self, due: float) -> float:
-        """When the next chunk begins: what a slow target made us miss is not made up for."""
-        now = self.clock.monotonic()
-        return now if now - due > FALLEN_BEHIND_SECS else due
-
-    def _give(self, lines: list[str]) -> None:
-        self.given += len(lines)
-        self.sender.send(lines)
+def _open(pack: Pack, settings: Settings, target: str, patience: Patience) -> Sender:
+    """The way to `target`: the pack's own where it has one for the scheme."""
+    scheme, separator, _ = target.partition("://")
+    if separator and scheme in pack.targets:
+        make: SenderFactory = pack.load(pack.targets[scheme])
+        return make(target, patience, pack.values(settings))
+    return open_sender(target, patience)
 
 
 def _run(job: Job, target: str) -> None:

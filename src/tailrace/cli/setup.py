@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tailrace.cli.options import ClickhouseUrl, EnginePort, Packs, RetentionDays
-from tailrace.packs import find_packs
+from tailrace.packs import find_required
 from tailrace.settings import Settings
 from tailrace.store import Store
 from tailrace.store.migrations import set_up
@@ -20,11 +20,11 @@ def setup(
         bool, typer.Option("--dry-run", help="Print the SQL that would run, and run none of it")
     ] = False,
 ) -> None:
-    """Create or update the tables of the named packs, or of all."""
+    """Create or update the tables of the named packs and those that they use, or of all."""
     settings = Settings.read(
         clickhouse_url=clickhouse, engine_port=engine_port, retention_days=retention_days
     )
-    chosen = find_packs(settings, packs)
+    chosen = find_required(settings, packs)
     with Store.from_settings(settings) as store:
         if dry_run:
             set_up(store, chosen, settings, show=lambda sql: typer.echo(f"{sql};\n"))

@@ -75,10 +75,10 @@ def run(settings: Settings, names: Sequence[str], generators: Sequence[Child] = 
     if settings.collector == "vector":
         _vector()
     with own_folder(settings.data_dir) as was_killed:
-        await_ports(listeners(settings), ORPHANS_END_SECS if was_killed else 0)
+        await_ports(listeners(settings, packs), ORPHANS_END_SECS if was_killed else 0)
         pipelines = write_pipelines(settings, packs)
         children = [*children_of(settings, packs, pipelines), *generators]
-        code = asyncio.run(_supervise(settings, children))
+        code = asyncio.run(_supervise(settings, packs, children))
     if code:
         raise typer.Exit(code)
 
@@ -136,12 +136,14 @@ def _vector() -> str:
     return path
 
 
-def listeners(settings: Settings) -> list[Listener]:
-    """Every address that `up` is going to listen on."""
-    wanted = [
-        Listener(settings.web_host, settings.web_port, "TAILRACE_WEB_PORT"),
-        _intake("TAILRACE_INTAKE_TCP", settings.intake_tcp),
-        _intake("TAILRACE_INTAKE_HTTP", settings.intake_http),
+def listeners(settings: Settings, packs: Sequence[Pack]) -> list[Listener]:
+    """Every address that `up` is going to listen on for these packs."""
+    wanted = [Listener(settings.web_host, settings.web_port, "TAILRACE_WEB_PORT")]
+    moved = {name for pack in packs for name in pack.settings}
+    wanted += [
+        _intake(f"TAILRACE_{name.upper()}", getattr(settings, name))
+        for name in ("intake_tcp", "intake_http")
+        if name in moved
     ]
     if settings.collector == "tailrace":
         host, port = settings.collector_host, settings.collector_port
@@ -202,7 +204,7 @@ def _say_json(name: str, text: str) -> None:
     sys.stderr.write(line + "\n")
 
 
-async def _supervise(settings: Settings, children: Sequence[Child]) -> int:
+async def _supervise(settings: Settings, packs: Sequence[Pack], children: Sequence[Child]) -> int:
     as_json = settings.log_format == "json"
     say = _say_json if as_json else _say_text()
     # The children have no terminal of their own: what they say is for whoever reads ours.
@@ -214,16 +216,20 @@ async def _supervise(settings: Settings, children: Sequence[Child]) -> int:
         loop.add_signal_handler(number, supervisor.stop)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(supervisor.run())
-        announcer = group.create_task(_announce(settings, supervisor, say))
+        announcer = group.create_task(_announce(settings, packs, supervisor, say))
         code = await running
         announcer.cancel()
     say("tailrace", "everything has ended")
     return code
 
 
-async def _announce(settings: Settings, supervisor: Supervisor, say: Say) -> None:
+async def _announce(
+    settings: Settings, packs: Sequence[Pack], supervisor: Supervisor, say: Say
+) -> None:
     for name in ("setup", "web", "collector"):
         await supervisor.wait_ready(name)
-    say("tailrace", f"logs in:   TCP {settings.intake_tcp}   HTTP {settings.intake_http}")
-    say("tailrace", f"logs out:  http://{settings.web_host}:{settings.web_port}")
+    for pack in packs:
+        if pack.entrance:
+            say("tailrace", f"{pack.name} in:  {pack.entrance_of(settings)}")
+    say("tailrace", f"pages:    http://{settings.web_host}:{settings.web_port}")
     say("tailrace", "Ctrl-C ends it; nothing is lost")

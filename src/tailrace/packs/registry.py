@@ -6,20 +6,32 @@ name. Nothing here knows any pack by name.
 """
 
 import importlib
+import os
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from tailrace.errors import ConfigurationError, UsageError
+from tailrace.packs.variables import Values, Variable
 from tailrace.settings import Settings
 
 BUILT_IN = Path(__file__).parent
 DESCRIPTION = "pack.yaml"
+
+_ENTRY = r"^\w+(\.\w+)*:\w+$"
+Entry = Annotated[str, Field(pattern=_ENTRY)]
+"""`module:name`, something within the pack's own files."""
+
+Places = Annotated[
+    tuple[str, ...], BeforeValidator(lambda said: (said,) if isinstance(said, str) else said)
+]
+"""Dotted paths into `pipeline.yaml`, one or a list; a number is a place in a list."""
 
 
 class Pack(BaseModel):
@@ -39,17 +51,34 @@ class Pack(BaseModel):
     table: str | None = None
     """The table that people read, `database.table`."""
 
-    settings: dict[str, str] = {}
-    """A field of Settings, and the value of `pipeline.yaml` that it replaces, as a dotted path."""
+    requires: tuple[str, ...] = ()
+    """Packs whose tables this one uses as well; `tailrace setup` makes them first."""
+
+    variables: dict[str, Variable] = {}
+    """What a person may set for this pack alone, by the name that other entries here use."""
+
+    settings: dict[str, Places] = {}
+    """A field of Settings or a variable, and the values of `pipeline.yaml` that it replaces."""
 
     retention: dict[str, str] = {}
     """A table whose rows are dropped after `retention_days`, and its column with the arrival."""
 
-    generator: str | None = None
-    """The function that makes events, `module:function` within the pack."""
+    routes: Entry | None = None
+    """The function that makes the pack's routes (see `tailrace.packs.host`)."""
+
+    generator: Entry | None = None
+    """The class that makes events (see `tailrace.packs.generator`)."""
+
+    targets: dict[str, Entry] = {}
+    """A scheme of `generate --to`, and what sends there (see `tailrace.packs.sender`)."""
 
     demo: str = "-"
-    """Where a demonstration's events go, with `{fields}` of Settings, as `generate --to` has it."""
+    """Where a demonstration's events go, as `generate --to` has it: text with `{fields}` of Settings
+    and variables, or a function of Settings and the variables' values, `module:name`, which raises
+    UsageError where the pack cannot run."""
+
+    entrance: str = ""
+    """Where events come in, for people; text with `{fields}` of Settings and variables."""
 
     @property
     def migrations(self) -> list[Path]:
@@ -67,9 +96,31 @@ class Pack(BaseModel):
         """Whether `tailrace generate` can make events of this pack."""
         return self.generator is not None
 
+    def values(self, settings: Settings, environment: Mapping[str, str] | None = None) -> Values:
+        """What the pack's variables are, by name; UsageError for one that cannot be."""
+        given = os.environ if environment is None else environment
+        return {name: known.read(settings, given) for name, known in self.variables.items()}
+
+    def own_options(
+        self, settings: Settings, environment: Mapping[str, str] | None = None
+    ) -> Values:
+        """Options of `tailrace generate` that the environment sets by the pack's own names."""
+        given = os.environ if environment is None else environment
+        return {
+            known.option: known.read(settings, given)
+            for known in self.variables.values()
+            if known.option and known.environment in given
+        }
+
     def demo_target(self, settings: Settings) -> str:
-        """Where a demonstration's events go, as `generate --to` has it."""
-        return self.demo.format(**settings.model_dump())
+        """Where a demonstration's events go; UsageError where the pack cannot run here."""
+        if re.match(_ENTRY, self.demo):
+            return str(self.load(self.demo)(settings, self.values(settings)))
+        return self.demo.format(**{**dict(settings), **self.values(settings)})
+
+    def entrance_of(self, settings: Settings) -> str:
+        """Where events come in, for people."""
+        return self.entrance.format(**{**dict(settings), **self.values(settings)})
 
     def render_pipeline(self, settings: Settings) -> str:
         """`pipeline.yaml` with the values that `settings` give; still a Vector configuration.
@@ -83,11 +134,12 @@ class Pack(BaseModel):
                 "pipeline.yaml. Leave the pack out, or write one"
             )
         pipeline: dict[str, Any] = yaml.safe_load(self.pipeline.read_text("utf-8"))
-        for field, place in self.settings.items():
-            value = getattr(settings, field)
+        values = self.values(settings)
+        for name, places in self.settings.items():
+            value = values[name] if name in values else getattr(settings, name)
             if isinstance(value, SecretStr):
                 value = value.get_secret_value()
-            if value is not None:
+            for place in places if value is not None else ():
                 _put(pipeline, place.split("."), value)
         for sink in pipeline.get("sinks", {}).values():
             if "auth" in sink:
@@ -95,14 +147,22 @@ class Pack(BaseModel):
         return yaml.safe_dump(pipeline, sort_keys=False, allow_unicode=True)
 
     def load(self, entry: str) -> Any:
-        """The object that `module:name` names in this pack's folder."""
+        """The object that `module:name` names in this pack's folder.
+
+        Raises ConfigurationError where there is none, or where the module cannot be imported.
+        """
         module_name, _, attribute = entry.partition(":")
         package = f"tailrace_pack_{self.name}"
         if package not in sys.modules:
             module = ModuleType(package)
             module.__path__ = [str(self.folder)]
             sys.modules[package] = module
-        return getattr(importlib.import_module(f"{package}.{module_name}"), attribute)
+        try:
+            return getattr(importlib.import_module(f"{package}.{module_name}"), attribute)
+        except (ImportError, AttributeError, SyntaxError) as error:
+            raise ConfigurationError(
+                f"cannot load {entry!r} of the pack {self.name!r} in {self.folder}: {error}"
+            ) from error
 
 
 def find_packs(settings: Settings, names: Sequence[str] | None = None) -> list[Pack]:
@@ -114,6 +174,24 @@ def find_packs(settings: Settings, names: Sequence[str] | None = None) -> list[P
         if name not in packs:
             raise UsageError(f"cannot find a pack {name!r}: there are {', '.join(sorted(packs))}")
     return [packs[name] for name in dict.fromkeys(names or packs)]
+
+
+def find_required(settings: Settings, names: Sequence[str] | None = None) -> list[Pack]:
+    """As `find_packs`, with the packs whose tables those use before them."""
+    found: dict[str, Pack] = {}
+
+    def add(pack: Pack, users: tuple[str, ...]) -> None:
+        if pack.name in users:
+            raise ConfigurationError(
+                f"cannot set up {' and '.join(users)}: each requires the other. Their pack.yaml says so"
+            )
+        for needed in find_packs(settings, pack.requires) if pack.requires else ():
+            add(needed, (*users, pack.name))
+        found.setdefault(pack.name, pack)
+
+    for pack in find_packs(settings, names):
+        add(pack, ())
+    return list(found.values())
 
 
 def _packs_in(directory: Path) -> Iterator[Pack]:
@@ -141,9 +219,11 @@ def _read_pack(description: Path) -> Pack:
             )
         ) from error
     problems = [
-        f"cannot use {description}: settings: there is no setting {field!r}"
+        f"cannot use {description}: settings: there is no setting {field!r}, and no such variable"
         for field in pack.settings
-        if not hasattr(Settings, field) and field not in Settings.model_fields
+        if field not in pack.variables
+        and not hasattr(Settings, field)
+        and field not in Settings.model_fields
     ]
     if pack.name != folder.name:
         problems.append(f"cannot use {description}: name {pack.name!r} is not its folder's")
@@ -152,9 +232,12 @@ def _read_pack(description: Path) -> Pack:
     return pack
 
 
-def _put(tree: dict[str, Any], path: list[str], value: object) -> None:
-    """Set the value at a path of keys, making what is not there."""
+def _put(tree: Any, path: list[str], value: object) -> None:
+    """Set the value at a path of keys, making what is not there; numbers are places in lists."""
     *parents, last = path
     for key in parents:
-        tree = tree.setdefault(key, {})
-    tree[last] = value
+        tree = tree[int(key)] if isinstance(tree, list) else tree.setdefault(key, {})
+    if isinstance(tree, list):
+        tree[int(last)] = value
+    else:
+        tree[last] = value

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from tailrace.errors import ConfigurationError, UsageError
-from tailrace.packs import find_packs
+from tailrace.packs import find_packs, find_required
 from tailrace.settings import Settings
 
 
@@ -116,3 +116,92 @@ def test_a_packs_own_module_may_use_another_of_its_modules(tmp_path: Path) -> No
     )
     [pack] = find_packs(Settings.read(packs_dir=tmp_path), ["loads"])
     assert pack.load("speak:said") == "hello"
+
+
+VARIABLES = """
+name: {name}
+description: mine
+variables:
+  file: {{environment: MINE_FILE, default: "{{data_dir}}/x.log", help: the file, option: to}}
+  size: {{environment: MINE_SIZE, type: integer, help: a batch's size, option: batch_size}}
+settings:
+  file: [sources.one.include.1, sinks.two.path]
+demo: ">{{file}}"
+entrance: file {{file}}
+"""
+
+
+def test_variables_have_names_in_the_environment_and_defaults_of_settings(tmp_path: Path) -> None:
+    write_pack(tmp_path, "mine", VARIABLES.format(name="mine"))
+    settings = Settings.read(packs_dir=tmp_path, data_dir="here")
+    [mine] = find_packs(settings, ["mine"])
+    assert mine.values(settings, {}) == {"file": "here/x.log", "size": None}
+    assert mine.own_options(settings, {}) == {}
+    given = {"MINE_FILE": "other", "MINE_SIZE": "7"}
+    assert mine.values(settings, given) == {"file": "other", "size": 7}
+    assert mine.own_options(settings, given) == {"to": "other", "batch_size": 7}
+    with pytest.raises(UsageError, match=r"MINE_SIZE='many'.*a batch's size"):
+        mine.values(settings, {"MINE_SIZE": "many"})
+
+
+def test_variables_move_the_pipeline_the_demonstration_and_the_entrance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = "sources: {one: {include: [a, b]}}\nsinks: {two: {}}\n"
+    write_pack(tmp_path, "mine", VARIABLES.format(name="mine"), pipeline__yaml=pipeline)
+    monkeypatch.setenv("MINE_FILE", "other")
+    settings = Settings.read(packs_dir=tmp_path)
+    [mine] = find_packs(settings, ["mine"])
+    rendered = yaml.safe_load(mine.render_pipeline(settings))
+    assert rendered == {
+        "sources": {"one": {"include": ["a", "other"]}},
+        "sinks": {"two": {"path": "other"}},
+    }
+    assert mine.demo_target(settings) == ">other"
+    assert mine.entrance_of(settings) == "file other"
+
+
+def test_a_packs_own_code_may_choose_the_target_or_say_why_there_is_none(tmp_path: Path) -> None:
+    write_pack(
+        tmp_path,
+        "chooses",
+        "name: chooses\ndescription: mine\ndemo: where:target\n",
+        where__py="""
+from tailrace.errors import UsageError
+
+def target(settings, values):
+    if settings.engine_port == 1:
+        raise UsageError("cannot run: no broker")
+    return f"kafka://{settings.web_host}"
+""",
+    )
+    settings = Settings.read(packs_dir=tmp_path)
+    [pack] = find_packs(settings, ["chooses"])
+    assert pack.demo_target(settings) == "kafka://127.0.0.1"
+    with pytest.raises(UsageError, match="no broker"):
+        pack.demo_target(Settings.read(packs_dir=tmp_path, engine_port=1))
+
+
+def test_packs_that_are_required_come_first_and_once(tmp_path: Path) -> None:
+    text = "name: {}\ndescription: x\nrequires: [{}]\n"
+    write_pack(tmp_path, "upper", text.format("upper", "lower, logs"))
+    write_pack(tmp_path, "lower", text.format("lower", "logs"))
+    settings = Settings.read(packs_dir=tmp_path)
+    found = find_required(settings, ["upper", "lower"])
+    assert [pack.name for pack in found] == ["logs", "lower", "upper"]
+
+
+def test_packs_that_require_each_other_are_refused(tmp_path: Path) -> None:
+    text = "name: {}\ndescription: x\nrequires: [{}]\n"
+    write_pack(tmp_path, "chicken", text.format("chicken", "egg"))
+    write_pack(tmp_path, "egg", text.format("egg", "chicken"))
+    with pytest.raises(ConfigurationError, match="chicken and egg"):
+        find_required(Settings.read(packs_dir=tmp_path), ["chicken"])
+
+
+@pytest.mark.parametrize("entry", ["absent:router", "there:absent", "broken:router"])
+def test_code_that_cannot_be_loaded_is_named_with_its_pack(tmp_path: Path, entry: str) -> None:
+    write_pack(tmp_path, "lacks", there__py="x = 1\n", broken__py="def\n")
+    [pack] = find_packs(Settings.read(packs_dir=tmp_path), ["lacks"])
+    with pytest.raises(ConfigurationError, match=f"cannot load '{entry}' of the pack 'lacks'"):
+        pack.load(entry)

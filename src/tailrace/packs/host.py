@@ -1,0 +1,35 @@
+"""What a pack's routes get from the program that serves them.
+
+`pack.yaml` names a function as `routes: module:name`. It is called once with a Host and gives a
+FastAPI router, whose paths are served as they are and appear in `/docs` under the pack's name.
+An `HTTPException` of a route, and whatever `query` raises, is answered as problem JSON.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from fastapi import APIRouter
+
+
+class Host(Protocol):
+    """The database and the time. Any number of requests may use it at once."""
+
+    async def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None
+    ) -> list[tuple[Any, ...]]:
+        """All rows of the answer to `sql`, whose `{name:Type}` are bound to `parameters`.
+
+        It can only read, and may not take longer or give more than the host allows; that, a
+        ClickHouse that is away and tables that are not there yet become answers of their own.
+        """
+
+    def now(self) -> datetime:
+        """The current moment, UTC."""
+
+
+class RouterFactory(Protocol):
+    """What `routes:` in `pack.yaml` names."""
+
+    def __call__(self, host: Host) -> APIRouter:
+        """The pack's routes, each with a summary and examples."""

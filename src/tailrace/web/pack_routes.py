@@ -1,0 +1,66 @@
+"""Serves the packs' own routes, each with the database and the time that it asks for.
+
+What a pack asks is held to the limits below and can only read. Where its tables are not there, the
+answer is 503 with the command that makes them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.exceptions import HTTPException
+
+from tailrace.clock import Clock
+from tailrace.errors import StoreError
+from tailrace.packs import Pack
+from tailrace.packs.host import RouterFactory
+from tailrace.search.logs import Reader
+from tailrace.store import Limits
+
+PACK_LIMITS: Final = Limits(max_seconds=30.0, max_rows=1_000_000)
+_NOT_THERE: Final = (60, 81)
+"""ClickHouse's codes for an unknown table and an unknown database."""
+
+
+@dataclass(frozen=True)
+class PackHost:
+    """The `Host` of one pack's routes."""
+
+    pack: str
+    store: Reader
+    clock: Clock
+
+    async def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None
+    ) -> list[tuple[Any, ...]]:
+        """All rows; an answer that would be cut short is an error."""
+        try:
+            result = await self.store.aquery(sql, parameters, limits=PACK_LIMITS)
+        except StoreError as error:
+            if error.code in _NOT_THERE:
+                raise HTTPException(
+                    503,
+                    f"cannot answer: the tables of {self.pack!r} are not there. "
+                    f"`tailrace setup {self.pack}` makes them",
+                ) from error
+            raise
+        if result.statistics.limit:
+            raise StoreError(
+                f"cannot give the whole answer: it has more than {PACK_LIMITS.max_rows:,} rows"
+            )
+        return result.rows
+
+    def now(self) -> datetime:
+        """The current moment, UTC."""
+        return datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC)
+
+
+def routes_of(pack: Pack, store: Reader, clock: Clock) -> APIRouter:
+    """The routes of a pack, under its name in `/docs`."""
+    router = APIRouter(tags=[pack.name])
+    if pack.routes is not None:
+        make: RouterFactory = pack.load(pack.routes)
+        router.include_router(make(PackHost(pack.name, store, clock)))
+    return router

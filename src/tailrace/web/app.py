@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from tailrace import __version__
 from tailrace.clock import Clock, SystemClock
+from tailrace.packs import find_packs
 from tailrace.search.logs import LogSearch, Reader
 from tailrace.search.summary import Summaries
 from tailrace.settings import Settings
@@ -23,6 +24,7 @@ from tailrace.web.context import Context
 from tailrace.web.delivery import Collector
 from tailrace.web.live import LiveHub
 from tailrace.web.metrics import CountRequests, WebMetrics
+from tailrace.web.pack_routes import routes_of
 from tailrace.web.pages import docs
 from tailrace.web.pages import logs as page_logs
 from tailrace.web.render import Renderer
@@ -63,6 +65,8 @@ def create_app(settings: Settings, store: Reader, clock: Clock | None = None) ->
     problems.install(app, context.renderer)
     for router in (api_logs.router, health.router, docs.router, page_logs.router):
         app.include_router(router)
+    for pack in find_packs(settings):
+        app.include_router(routes_of(pack, store, clock))
     app.include_router(static.router())
     app.add_middleware(SecurityHeaders)
     app.add_middleware(CountRequests, metrics=context.metrics, clock=clock)

@@ -1,7 +1,7 @@
 """Puts the web application together: what it is made of is passed in, and nothing runs on import."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Final
@@ -11,7 +11,6 @@ from fastapi import FastAPI
 
 from tailrace import __version__
 from tailrace.clock import Clock, SystemClock
-from tailrace.packs import find_packs
 from tailrace.search.logs import LogSearch, Reader
 from tailrace.search.summary import Summaries
 from tailrace.settings import Settings
@@ -22,9 +21,10 @@ from tailrace.web.api import health
 from tailrace.web.api import logs as api_logs
 from tailrace.web.context import Context
 from tailrace.web.delivery import Collector
+from tailrace.web.intake import elasticsearch
+from tailrace.web.intake.forward import Forwarder
 from tailrace.web.live import LiveHub
 from tailrace.web.metrics import CountRequests, WebMetrics
-from tailrace.web.pack_routes import routes_of
 from tailrace.web.pages import docs
 from tailrace.web.pages import logs as page_logs
 from tailrace.web.render import Renderer
@@ -33,6 +33,12 @@ from tailrace.web.static_files import StaticFiles
 
 SUMMARY_LIMITS: Final = Limits(max_seconds=1.0)
 """For counts around the rows: a page waits no longer for them than this."""
+
+
+FOREIGN_ERRORS: Final[Mapping[str, problems.ErrorForm]] = {
+    elasticsearch.PREFIX: elasticsearch.error_answer,
+}
+"""The forms that errors have below these paths."""
 
 
 def create_app(settings: Settings, store: Reader, clock: Clock | None = None) -> FastAPI:
@@ -50,6 +56,7 @@ def create_app(settings: Settings, store: Reader, clock: Clock | None = None) ->
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
             await context.collector.close()
+            await context.forwarder.close()
 
     app = FastAPI(
         title="Tailrace",
@@ -62,11 +69,15 @@ def create_app(settings: Settings, store: Reader, clock: Clock | None = None) ->
         lifespan=lifespan,
     )
     app.state.context = context
-    problems.install(app, context.renderer)
-    for router in (api_logs.router, health.router, docs.router, page_logs.router):
+    problems.install(app, context.renderer, FOREIGN_ERRORS)
+    for router in (
+        api_logs.router,
+        health.router,
+        docs.router,
+        page_logs.router,
+        elasticsearch.router,
+    ):
         app.include_router(router)
-    for pack in find_packs(settings):
-        app.include_router(routes_of(pack, store, clock))
     app.include_router(static.router())
     app.add_middleware(SecurityHeaders)
     app.add_middleware(CountRequests, metrics=context.metrics, clock=clock)
@@ -92,6 +103,7 @@ def _context(settings: Settings, store: Reader, clock: Clock, static: StaticFile
             clock,
             is_vector=settings.collector == "vector",
         ),
+        forwarder=Forwarder(settings.intake_http, httpx.AsyncClient(trust_env=False)),
         metrics=WebMetrics(new_registry()),
         renderer=Renderer(static),
     )

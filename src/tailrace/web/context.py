@@ -11,6 +11,7 @@ from tailrace.search.logs import LogSearch, Reader
 from tailrace.search.summary import Summaries
 from tailrace.settings import Settings
 from tailrace.web.delivery import Collector
+from tailrace.web.intake.forward import Forwarder
 from tailrace.web.live import LiveHub
 from tailrace.web.metrics import WebMetrics
 from tailrace.web.render import Renderer
@@ -27,6 +28,7 @@ class Context:
     summaries: Summaries
     hub: LiveHub
     collector: Collector
+    forwarder: Forwarder
     metrics: WebMetrics
     renderer: Renderer
 

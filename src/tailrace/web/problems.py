@@ -4,9 +4,12 @@
 
 `detail` is fit for a person. A search that cannot be understood has `text` and `position` besides,
 wrong parameters have `errors`, each with its `name` and `detail`. A browser that asked for a page
-gets the same status and detail as a page.
+gets the same status and detail as a page. The ways in that speak another system's protocol have that
+one's form, with the same status and detail, for their clients read no other: `foreign` has them by
+the beginnings of their paths.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import cast
@@ -26,6 +29,9 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECS = 2
 _TIMEOUT_EXCEEDED = 159
 _log = get_logger("web")
+
+ErrorForm = Callable[[int, str, dict[str, str]], Response]
+"""Makes an error's answer of status, detail and headers."""
 
 
 def problem(
@@ -66,9 +72,9 @@ def problem_of(error: TailraceError) -> Response:
     return problem(status, str(error), headers)
 
 
-def install(app: FastAPI, renderer: Renderer) -> None:
+def install(app: FastAPI, renderer: Renderer, foreign: Mapping[str, ErrorForm]) -> None:
     """Answer every error of `app` in this shape, those of pages through `renderer`."""
-    answer = _Answers(renderer)
+    answer = _Answers(renderer, foreign)
     app.add_exception_handler(TailraceError, answer.to_tailrace_error)
     app.add_exception_handler(HTTPException, answer.to_http_exception)
     app.add_exception_handler(RequestValidationError, answer.to_wrong_parameters)
@@ -80,10 +86,11 @@ class _Answers:
     """The application's handlers of errors."""
 
     renderer: Renderer
+    foreign: Mapping[str, ErrorForm]
 
     async def to_tailrace_error(self, request: Request, error: Exception) -> Response:
         ours = cast(TailraceError, error)
-        if not _is_for_page(request):
+        if not _is_for_page(request) and not self._foreign_form(request):
             return problem_of(ours)
         return self._answer(request, status_of(ours), str(ours))
 
@@ -120,11 +127,24 @@ class _Answers:
         headers: dict[str, str] | None = None,
         **members: object,
     ) -> Response:
+        if form := self._foreign_form(request):
+            return form(status, detail, headers or {})
         if not _is_for_page(request):
             return problem(status, detail, headers, **members)
         title = HTTPStatus(status).phrase
         html = self.renderer.render("error.html", title=title, detail=detail)
         return HTMLResponse(html, status, {**(headers or {}), "Cache-Control": "no-store"})
+
+    def _foreign_form(self, request: Request) -> ErrorForm | None:
+        path = request.url.path
+        return next(
+            (
+                form
+                for start, form in self.foreign.items()
+                if path == start or path.startswith(f"{start}/")
+            ),
+            None,
+        )
 
 
 def _is_for_page(request: Request) -> bool:

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from tailrace.errors import StoreError, StoreUnavailableError
 from tailrace.settings import Settings
 from tailrace.testing import FakeStore, ManualClock
-from tailrace.web.app import create_app
+from tailrace.web.app import FOREIGN_ERRORS, create_app
 from tailrace.web.delivery import Collector
 
 DOWN = StoreUnavailableError("cannot reach ClickHouse at http://127.0.0.1:1: refused")
@@ -41,6 +41,25 @@ def check(answer: httpx.Response, status: int) -> dict[str, object]:
     assert body["status"] == status
     assert body["detail"]
     return body
+
+
+def message_of(answer: httpx.Response) -> str:
+    """What an error in another system's form says; each of them has one place for it."""
+    if not answer.headers["content-type"].startswith("application/json"):
+        assert answer.headers["content-type"].startswith("text/plain")
+        return answer.text
+    body = answer.json()
+    error = body.get("error", body.get("message"))
+    return str(error["reason"] if isinstance(error, dict) else error)
+
+
+@pytest.mark.parametrize("start", FOREIGN_ERRORS)
+async def test_below_another_systems_paths_errors_have_its_form(web: Web, start: str) -> None:
+    for headers in ({}, {"Accept": "text/html"}):
+        answer = await web.client.get(f"{start}/no/such/place", headers=headers)
+        assert answer.status_code == 404
+        assert "cannot find" in message_of(answer)
+    check(await web.client.get(f"{start}-not"), 404)
 
 
 async def test_unknown_path(web: Web) -> None:
@@ -83,8 +102,14 @@ async def test_head_answers_as_get_does(web: Web, path: str) -> None:
 async def test_wrong_method_on_every_route(web: Web) -> None:
     paths = web.app.openapi()["paths"]
     assert {"/api/v1/logs", "/api/v1/logs/tail", "/api/v1/logs/{row_id}", "/healthz"} <= set(paths)
-    for path in [*paths, "/", "/docs"]:
+    foreign = {path for path in paths if path.startswith(tuple(FOREIGN_ERRORS))}
+    assert len(foreign) >= len(FOREIGN_ERRORS)
+    for path in [*set(paths).difference(foreign), "/", "/docs"]:
         check(await web.client.delete(path), 405)
+    for path in foreign:
+        answer = await web.client.delete(path)
+        assert answer.status_code == 405
+        assert "cannot DELETE" in message_of(answer)
 
 
 async def test_wrong_parameters(web: Web) -> None:

@@ -1,0 +1,153 @@
+"""Hands events to the pipeline's HTTP intake: the one way from here to the collector, or to Vector.
+
+Guarantees:
+- `take` returns only when the intake has answered 200, which it does when every event is on disk.
+  Any other end is an HTTPException: 429 with Retry-After while the buffer is full, 503 while the
+  collector is out of reach, 400 and 413 for bodies that cannot be taken.
+- A body is at most `MAX_BODY_BYTES`, as it comes and decompressed. All that are being received take
+  at most `MOST_BODIES_BYTES`, and of those that take long at most `LARGE_AT_ONCE` are being worked on.
+- An answer that is lost on the way here leaves the client with an error, though its events may be
+  stored: it sends them again, and they are there twice.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol, TypeVar
+
+import httpx
+from fastapi import Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from tailrace.content import ContentError, ContentTooLargeError, decode_content
+from tailrace.web.intake.lines import BadBodyError, TooLargeError
+
+MAX_BODY_BYTES = 32 * 1024**2
+MOST_BODIES_BYTES = 256 * 1024**2
+LARGE_AT_ONCE = 4
+
+LARGE_BODY_BYTES = 64 * 1024
+"""A larger body, or a compressed one, is worked on in a thread."""
+
+TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+RETRY_AFTER_SECS = 2
+
+
+class Translated(Protocol):
+    """What a translator makes of a body."""
+
+    @property
+    def payload(self) -> bytes:
+        """Events, one JSON object a line, each with its newline; may be empty."""
+
+
+T = TypeVar("T", bound=Translated)
+
+
+class Forwarder:
+    """Takes bodies and forwards what translators make of them."""
+
+    def __init__(self, address: str, client: httpx.AsyncClient) -> None:
+        self._url = f"http://{address}/"
+        self._client = client
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._bodies_bytes = 0
+
+    async def close(self) -> None:
+        """Give its connections back."""
+        await self._client.aclose()
+
+    async def take(self, request: Request, translate: Callable[[bytes], T]) -> T:
+        """What `translate` made of the request's body, once its events are durable.
+
+        Raises HTTPException; `translate` may raise BadBodyError.
+        """
+        encodings = request.headers.get("content-encoding", "")
+
+        def work(body: bytes) -> T:
+            try:
+                return translate(decode_content(body, encodings, MAX_BODY_BYTES))
+            except (ContentTooLargeError, TooLargeError) as error:
+                raise HTTPException(413, str(error)) from error
+            except (ContentError, BadBodyError) as error:
+                raise HTTPException(400, str(error)) from error
+
+        async with self._body(request) as body:
+            if not encodings and len(body) <= LARGE_BODY_BYTES:
+                made = work(body)
+                await self._send(made.payload)
+                return made
+            async with self._large:
+                made = await asyncio.to_thread(work, body)
+                await self._send(made.payload)
+                return made
+
+    @asynccontextmanager
+    async def _body(self, request: Request) -> AsyncIterator[bytes]:
+        """The body as it came; it counts as memory until the block ends."""
+        announced = request.headers.get("content-length", "")
+        if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
+            raise _too_large()
+        parts: list[bytes] = []
+        size_bytes = 0
+        try:
+            async for part in request.stream():
+                size_bytes += len(part)
+                self._bodies_bytes += len(part)
+                if size_bytes > MAX_BODY_BYTES:
+                    raise _too_large()
+                if self._bodies_bytes > MOST_BODIES_BYTES:
+                    raise _full("too many at once")
+                parts.append(part)
+            yield b"".join(parts)
+        except ClientDisconnect as error:
+            raise HTTPException(400, "cannot read the body: the connection was closed") from error
+        finally:
+            self._bodies_bytes -= size_bytes
+
+    async def _send(self, payload: bytes) -> None:
+        if not payload:
+            return
+        try:
+            answer = await self._client.post(
+                self._url,
+                content=payload,
+                headers={"Content-Type": "application/x-ndjson"},
+                timeout=TIMEOUT,
+            )
+        except httpx.TransportError as error:
+            raise HTTPException(
+                503,
+                f"cannot reach the collector at {self._url} (TAILRACE_INTAKE_HTTP): "
+                f"{str(error) or type(error).__name__}; try again",
+                {"Retry-After": str(RETRY_AFTER_SECS)},
+            ) from error
+        if answer.status_code in (429, 503):
+            raise _full("the buffer is full", answer.headers.get("Retry-After", "1"))
+        if answer.status_code in (400, 413):
+            raise HTTPException(answer.status_code, _reason(answer))
+        if not answer.is_success:
+            raise HTTPException(
+                502,
+                f"cannot hand events to {self._url} (TAILRACE_INTAKE_HTTP): it answers "
+                f"{answer.status_code}",
+            )
+
+
+def _too_large() -> HTTPException:
+    return HTTPException(413, f"cannot take more than {MAX_BODY_BYTES} bytes: send smaller batches")
+
+
+def _full(reason: str, retry_after_secs: str = "1") -> HTTPException:
+    return HTTPException(
+        429, f"cannot take events: {reason}; try again", {"Retry-After": retry_after_secs}
+    )
+
+
+def _reason(answer: httpx.Response) -> str:
+    """The `detail` of a problem, or whatever it says."""
+    try:
+        return str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:1000]

@@ -1,4 +1,12 @@
-"""`python -m bench`: one run of every measurement, printed, and with --write kept in the docs."""
+"""`python -m bench`: one run of every measurement, printed, and with --write kept in the docs.
+
+    python -m bench                                  everything, about three minutes on two idle cores
+    python -m bench --only remap protocols           parts of it
+    python -m bench --only soak --minutes 60
+
+The parts are those of `PARTS`. Compare the figures of one run with each other: most are ratios, or
+rates by CPU time, for machines differ and shared ones differ from minute to minute.
+"""
 
 import argparse
 import os
@@ -8,55 +16,119 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
+from bench.collecting import protocols, remap, soak
+from bench.connections import connections
 from bench.measures import Figure, ingest, latency, memory, over_tcp, pages
 from bench.system import System, running_system
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-PACKAGES = ("tailrace", "chdb-core", "clickhouse-connect", "uvicorn", "fastapi")
+PACKAGES = ("tailrace", "chdb-core", "clickhouse-connect", "uvicorn", "fastapi", "vrl-python")
+
+
+@dataclass
+class Ground:
+    """What the parts of one run share; each thing is made when it is first needed."""
+
+    folder: Path
+    rows: int
+    table_rows: int
+    minutes: float
+    resources: ExitStack = field(default_factory=ExitStack)
+
+    @cached_property
+    def lines(self) -> Path:
+        """A file of log lines."""
+        path = self.folder / "lines.json"
+        say(f"making {self.rows:,} log lines")
+        generate(path, self.rows)
+        return path
+
+    @cached_property
+    def system(self) -> System:
+        """A running `tailrace up`."""
+        return self.resources.enter_context(running_system(self.folder / "data"))
+
+    def restart(self) -> System:
+        """End the system and start it again."""
+        self.resources.close()
+        self.__dict__.pop("system", None)
+        return self.system
+
+
+def measure_start(ground: Ground) -> list[Figure]:
+    """From the command to the first page, and the memory of an idle system."""
+    system = ground.system
+    time.sleep(3)
+    return [Figure("start to ready", system.first_answer_secs, "s"), *memory(system, "idle")]
+
+
+def measure_ingest(ground: Ground) -> list[Figure]:
+    """The whole way by TCP beside the engine's own inserts."""
+    figures = ingest(ground.system, ground.lines, ground.rows)
+    return figures + memory_under_load(ground.system, ground.lines, ground.rows)
+
+
+def measure_pages(ground: Ground) -> list[Figure]:
+    """The API on a large table, and a start with it."""
+    say(f"filling the table to {ground.table_rows:,} rows")
+    fill(ground.system, ground.lines, ground.rows, ground.table_rows)
+    figures = pages(ground.system, ground.table_rows)
+    name = f"start to ready with {ground.table_rows:,} rows"
+    return [*figures, Figure(name, ground.restart().first_answer_secs, "s")]
+
+
+PARTS: Mapping[str, Callable[[Ground], list[Figure]]] = {
+    "start": measure_start,
+    "ingest": measure_ingest,
+    "latency": lambda ground: latency(ground.system),
+    "remap": lambda ground: remap(ground.folder, ground.lines, ground.rows // 3, ground.system),
+    "protocols": lambda ground: protocols(ground.folder, ground.lines, ground.rows // 4),
+    "connections": lambda ground: connections(ground.folder, ground.system),
+    "soak": lambda ground: soak(ground.folder, ground.lines, ground.minutes),
+    "pages": measure_pages,
+}
+"""In the order in which they are measured."""
 
 
 def main() -> None:
-    """Run everything and print it."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    """Measure what is asked for and print it."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the ingest file")
     parser.add_argument("--table-rows", type=int, default=10_000_000, help="rows for the page test")
+    parser.add_argument("--minutes", type=float, default=0.5, help="length of the soak")
     parser.add_argument("--write", action="store_true", help=f"keep the figures in {DOCUMENT.name}")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tailrace-bench-") as name:
-        figures = run(Path(name), arguments.rows, arguments.table_rows)
+        ground = Ground(Path(name), arguments.rows, arguments.table_rows, arguments.minutes)
+        with ground.resources:
+            figures = run(ground, arguments.only)
     table = render(figures)
     print(table)
     if arguments.write:
         write(table)
 
 
-def run(folder: Path, rows: int, table_rows: int) -> list[Figure]:
-    """All figures of one run, measured on one system."""
-    lines = folder / "lines.json"
-    say(f"making {rows:,} log lines")
-    generate(lines, rows)
+def run(ground: Ground, names: Sequence[str]) -> list[Figure]:
+    """The figures of these parts."""
     figures: list[Figure] = []
-    with running_system(folder / "data") as system:
-        figures.append(Figure("start to ready", system.first_answer_secs, "s"))
-        time.sleep(3)
-        figures += memory(system, "idle")
-        say("ingesting")
-        figures += ingest(system, lines, rows)
-        figures += memory_under_load(system, lines, rows)
-        say("latency at a steady rate")
-        figures += latency(system)
-        say(f"filling the table to {table_rows:,} rows")
-        fill(system, lines, rows, table_rows)
-        figures += pages(system, table_rows)
-    with running_system(folder / "data") as system:
-        figures.append(
-            Figure(f"start to ready with {table_rows:,} rows", system.first_answer_secs, "s")
-        )
+    for name, measure in PARTS.items():
+        if name in names:
+            say(f"measuring {name}")
+            figures += measure(ground)
     return figures
 
 

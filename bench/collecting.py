@@ -1,0 +1,193 @@
+"""Measurements of collectors of their own: each starts one or more and gives back figures.
+
+Rates *a core* are events by CPU time, of the collector with all its processes: what others do on the
+machine meanwhile changes them little. Where a collector is measured for itself its sink is a
+`blackhole`; the engine's part is measured in `bench.measures`.
+"""
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from bench.collector import Collector, CpuSecs, running_collector
+from bench.feeding import RECORDS_A_REQUEST, otlp_requests, post_often, send_file, syslog_file
+from bench.measures import Figure
+from bench.system import System
+from bench.vrl_alone import PROGRAM
+
+TCP = {
+    "type": "socket",
+    "mode": "tcp",
+    "address": "127.0.0.1:0",
+    "port_key": "",
+    "decoding": {"codec": "json"},
+}
+REMAP = {"type": "remap", "inputs": ["in"], "source": PROGRAM, "drop_on_error": True}
+BLACKHOLE = {"type": "blackhole"}
+WARM_UP_ROWS = 5_000
+
+
+def pipeline(
+    source: Mapping[str, Any], sink: Mapping[str, Any], output: str = "in", *, remap: bool = False
+) -> dict[str, Any]:
+    """A configuration from `in` to `out`, with the remap between or without."""
+    transforms = {"remap": {**REMAP, "inputs": [output]}} if remap else {}
+    return {
+        "sources": {"in": dict(source)},
+        "transforms": transforms,
+        "sinks": {"out": {**sink, "inputs": ["remap" if remap else output]}},
+    }
+
+
+def intake(system: System) -> dict[str, Any]:
+    """The sink that the logs pack's pipeline has."""
+    return {
+        "type": "clickhouse",
+        "endpoint": f"http://127.0.0.1:{system.engine_port}",
+        "database": "logs",
+        "table": "intake",
+        "format": "json_as_string",
+        "batch": {"max_bytes": 20_000_000, "timeout_secs": 0.2},
+    }
+
+
+def spent(collector: Collector, rows: int, send: Callable[[], None]) -> tuple[CpuSecs, float]:
+    """CPU and wall time from the first byte sent until the sink has `rows` more events."""
+    sent = collector.metric("component_sent_events_total", 'component_id="out"')
+    before, started = collector.cpu(), time.monotonic()
+    send()
+    collector.wait_until_sent("out", int(sent) + rows)
+    return collector.cpu() - before, time.monotonic() - started
+
+
+def remap(folder: Path, lines: Path, rows: int, system: System) -> list[Figure]:
+    """A remap of five fields, beside what `vrl-python` does by itself with the same events."""
+    lines = first_lines(lines, rows)
+    alone = vrl_alone(lines, rows, processes=1)
+    pair = vrl_alone(lines, rows, processes=2)
+    figures = [
+        Figure("vrl-python alone, dictionaries in a loop", rows / alone.own, "events/s a core"),
+        Figure("the same in two processes at once", 2 * rows / pair.own, "events/s a core"),
+    ]
+    sinks = {"blackhole": BLACKHOLE, "ClickHouse": intake(system)}
+    for name, sink in sinks.items():
+        configuration = pipeline(TCP, sink, remap=True)
+        with running_collector(folder / f"remap-{name}", configuration) as collector:
+            warm_up(collector, lines)
+            with lags(collector) as longest:
+                used, _ = spent(collector, rows, lambda: send_file(collector.ports["in"], lines))
+        figures += [
+            Figure(f"TCP → remap → {name}", rows / used.workers, "events/s a worker's core"),
+            Figure("the same, whole collector", rows / used.all, "events/s a core"),
+            Figure("workers, of vrl-python alone", 100 * alone.own / used.workers, "%"),
+            Figure(f"TCP → remap → {name}, longest stall, below", 1000 * longest[0], "ms"),
+        ]
+    return figures
+
+
+def vrl_alone(lines: Path, rows: int, processes: int) -> CpuSecs:
+    """CPU time of the loop, summed over so many processes at once."""
+    command = [sys.executable, "-m", "bench.vrl_alone", str(lines), str(rows)]
+    running = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)
+    ]
+    said = [process.communicate()[0] for process in running]
+    return CpuSecs(sum(float(text.split()[0]) for text in said), 0.0)
+
+
+def warm_up(collector: Collector, lines: Path) -> None:
+    """Let workers start and programs compile."""
+    few = first_lines(lines, WARM_UP_ROWS)
+    spent(collector, WARM_UP_ROWS, lambda: send_file(collector.ports["in"], few))
+
+
+def first_lines(lines: Path, rows: int) -> Path:
+    """A file of the first lines of another."""
+    path = lines.with_name(f"first-{rows}.json")
+    with lines.open("rb") as source, path.open("wb") as target:
+        target.writelines(islice(source, rows))
+    return path
+
+
+@contextmanager
+def lags(collector: Collector) -> Iterator[list[float]]:
+    """Puts in the longest stall of the event loop inside the block, in seconds, rounded up."""
+    longest: list[float] = []
+    before = collector.lags()
+    yield longest
+    after = collector.lags()
+    bounds = sorted(after)
+    later = [bound for bound in bounds if after[bound] > before[bound]]
+    longest.append(bounds[bounds.index(later[-1]) + 1] if later else bounds[0])
+
+
+def protocols(folder: Path, lines: Path, rows: int) -> list[Figure]:
+    """Rates of sources that take events apart."""
+    figures = []
+    requests = rows // RECORDS_A_REQUEST
+    count = requests * RECORDS_A_REQUEST
+    in_json, in_protobuf = otlp_requests(lines)
+    source = {"type": "opentelemetry", "http": {"address": "127.0.0.1:0"}}
+    for name, media_type, bodies in (
+        ("JSON", "application/json", in_json),
+        ("protobuf", "application/x-protobuf", in_protobuf),
+    ):
+        with running_collector(
+            folder / f"otlp-{name}", pipeline(source, BLACKHOLE, "in.logs")
+        ) as collector:
+            port = collector.ports["in"]
+            used, _ = spent(
+                collector,
+                count,
+                lambda: post_often(port, "/v1/logs", media_type, bodies, requests),  # noqa: B023
+            )
+        figures.append(Figure(f"OTLP in {name} → blackhole", count / used.all, "events/s a core"))
+    return [*figures, *syslog(folder, lines, rows)]
+
+
+def syslog(folder: Path, lines: Path, rows: int) -> list[Figure]:
+    """RFC 5424 over TCP."""
+    file = folder / "lines.syslog"
+    syslog_file(lines, file, rows)
+    source = {"type": "syslog", "mode": "tcp", "address": "127.0.0.1:0"}
+    with running_collector(folder / "syslog", pipeline(source, BLACKHOLE)) as collector:
+        used, _ = spent(collector, rows, lambda: send_file(collector.ports["in"], file))
+    return [Figure("syslog over TCP → blackhole", rows / used.all, "events/s a core")]
+
+
+def soak(folder: Path, lines: Path, minutes: float) -> list[Figure]:
+    """Memory under a steady load with a remap: its growth from the second third to the last."""
+    with running_collector(folder / "soak", pipeline(TCP, BLACKHOLE, remap=True)) as collector:
+        samples: list[float] = []
+        done = threading.Event()
+        sender = threading.Thread(target=steady, args=(collector.ports["in"], lines, done))
+        sender.start()
+        ends = time.monotonic() + 60 * minutes
+        while time.monotonic() < ends:
+            time.sleep(min(1.0, minutes))
+            samples.append(collector.memory_mb())
+        done.set()
+        sender.join()
+    third = len(samples) // 3
+    grown = mean(samples[-third:]) - mean(samples[third : 2 * third])
+    return [
+        Figure(f"memory after {minutes:g} min of steady load", samples[-1], "MB"),
+        Figure("its growth from the second third to the last", grown, "MB"),
+    ]
+
+
+def steady(port: int, lines: Path, done: threading.Event) -> None:
+    """Send lines again and again, some ten thousand a second, until told."""
+    with lines.open("rb") as source:
+        tick = b"".join(islice(source, 1000))
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        while not done.wait(0.1):
+            connection.sendall(tick)

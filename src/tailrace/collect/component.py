@@ -42,6 +42,11 @@ class SourceConfig(Options):
         """Name of the codec that turns its frames into events."""
         return "bytes"
 
+    @property
+    def enveloped(self) -> bool:
+        """Whether each frame comes in an envelope: see `tailrace.collect.envelope`."""
+        return False
+
 
 class Buffer(Options):
     """What waits for a sink. It waits on disk, fsynced, with either `type`, in one buffer for each

@@ -19,6 +19,7 @@ import orjson
 from tailrace.collect.buffer.format import Record
 from tailrace.collect.codec import DecodeError
 from tailrace.collect.codecs import CODECS
+from tailrace.collect.envelope import Envelope, unpack
 from tailrace.collect.sink import Encoder, RejectedRow
 from tailrace.collect.source import Origin, Position
 from tailrace.collect.stateful import Moment, StatefulTransform
@@ -50,6 +51,8 @@ class PipelineSpec:
     sink_inputs: Mapping[str, tuple[str, ...]]
     output: str = ""
     """Name of the source's output, where it is not the source itself."""
+    enveloped: bool = False
+    """Whether its lines are envelopes: see `tailrace.collect.envelope`."""
 
     @property
     def decoded(self) -> str:
@@ -78,6 +81,8 @@ class Frame:
     origin: Origin
     received_at_ms: int
     reject_reason: str = ""
+    envelope: Envelope | None = None
+    """What it came in, with fields for its events."""
 
 
 def read_origin(metadata: bytes) -> tuple[Origin, bool]:
@@ -103,10 +108,16 @@ def read_reject_reason(metadata: bytes) -> str:
 
 
 def write_origin(
-    origin: Origin, one_frame: bool, position: Position | None = None, reject_reason: str = ""
+    origin: Origin,
+    one_frame: bool,
+    position: Position | None = None,
+    reject_reason: str = "",
+    enveloped: bool = False,
 ) -> bytes:
     """A record's metadata."""
     document: dict[str, object] = {"peer": origin.peer, "fields": origin.fields}
+    if enveloped:
+        document["enveloped"] = True
     if one_frame:
         document["one_frame"] = True
     if position:
@@ -135,9 +146,19 @@ def frames(records: Iterator[Record]) -> Iterator[Frame]:
         origin, one_frame = read_origin(record.metadata)
         reason = read_reject_reason(record.metadata)
         payload = bytes(record.payload)
+        if b'"enveloped"' in record.metadata:
+            yield from _enveloped(payload, record.received_at_ms)
+            continue
         for data in [payload] if one_frame else payload.split(b"\n"):
             if data and data != b"\r":
                 yield Frame(data.removesuffix(b"\r"), origin, record.received_at_ms, reason)
+
+
+def _enveloped(payload: bytes, received_at_ms: int) -> Iterator[Frame]:
+    for line in payload.splitlines():
+        envelope = unpack(line)
+        origin = Origin(envelope.peer)
+        yield Frame(envelope.frame, origin, received_at_ms, envelope=envelope)
 
 
 class Pipeline:
@@ -236,6 +257,8 @@ class Pipeline:
                 processed.counts[source_id, "rejected", ""] += 1
                 continue
             for event in decoded:
+                if frame.envelope:
+                    _open_envelope(frame.envelope, event)
                 for name, value in frame.origin.fields:
                     event.setdefault(name, value)
                 event.setdefault("source_type", self._spec.source_type)
@@ -257,6 +280,12 @@ class Pipeline:
         processed.counts[component_id, "errors", ""] += errors
         for reason, number in discarded.items():
             processed.counts[component_id, "discarded", reason] += number
+
+
+def _open_envelope(envelope: Envelope, event: Event) -> None:
+    event.update(envelope.fields)
+    if envelope.timestamp_ms is not None:
+        event["timestamp"] = as_timestamp(envelope.timestamp_ms)
 
 
 def _parts(

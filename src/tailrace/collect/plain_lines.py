@@ -27,6 +27,7 @@ def are_plain(spec: PipelineSpec, encoders: Mapping[str, Encoder]) -> bool:
     """Whether all that a source's lines need is to be put into JSON."""
     return (
         spec.codec == PLAIN_CODEC
+        and not spec.enveloped
         and not spec.transforms
         and all(encoder.writes_events_as_they_are() for encoder in encoders.values())
         and all(spec.sink_inputs[name] == (spec.source_id,) for name in encoders)

@@ -36,7 +36,9 @@ class Plan:
                 sink_id,
                 sinks[sink_id],
                 self.metrics[sink_id],
-                is_direct=self.spec.codec == BYTES_AS_THEY_ARE and inputs == (self.source_id,),
+                is_direct=self.spec.codec == BYTES_AS_THEY_ARE
+                and not self.spec.enveloped
+                and inputs == (self.source_id,),
             )
             for sink_id, inputs in self.spec.sink_inputs.items()
         ]
@@ -79,4 +81,5 @@ def _spec(config: Config, source_id: str) -> PipelineSpec:
         },
         {sink_id: inputs for sink_id, inputs in sink_inputs.items() if inputs},
         source.output(),
+        source.enveloped,
     )

@@ -77,6 +77,8 @@ class Frames:
     """Where the source stands behind these frames, which are then never parted."""
     reject_reason: str = ""
     """With it, the frames are kept in their order, but go to the rejected table."""
+    enveloped: bool = False
+    """Whether the lines are envelopes: see `tailrace.collect.envelope`."""
 
 
 class Intake(Protocol):

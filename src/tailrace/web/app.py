@@ -11,12 +11,14 @@ from fastapi import FastAPI
 
 from tailrace import __version__
 from tailrace.clock import Clock, SystemClock
+from tailrace.packs import find_packs
 from tailrace.search.logs import LogSearch, Reader
 from tailrace.search.summary import Summaries
 from tailrace.settings import Settings
 from tailrace.store import Limits
 from tailrace.telemetry import new_registry
 from tailrace.web import problems
+from tailrace.web.api import dashboards as api_dashboards
 from tailrace.web.api import health
 from tailrace.web.api import logs as api_logs
 from tailrace.web.context import Context
@@ -25,8 +27,11 @@ from tailrace.web.intake import elasticsearch
 from tailrace.web.intake.forward import Forwarder
 from tailrace.web.live import LiveHub
 from tailrace.web.metrics import CountRequests, WebMetrics
+from tailrace.web.pack_routes import routes_of
+from tailrace.web.pages import dashboards as page_dashboards
 from tailrace.web.pages import docs
 from tailrace.web.pages import logs as page_logs
+from tailrace.web.panels import Dashboards
 from tailrace.web.render import Renderer
 from tailrace.web.security import SecurityHeaders
 from tailrace.web.static_files import StaticFiles
@@ -75,9 +80,13 @@ def create_app(settings: Settings, store: Reader, clock: Clock | None = None) ->
         health.router,
         docs.router,
         page_logs.router,
+        page_dashboards.router,
+        api_dashboards.router,
         elasticsearch.router,
     ):
         app.include_router(router)
+    for pack in find_packs(settings):
+        app.include_router(routes_of(pack, store, clock))
     app.include_router(static.router())
     app.add_middleware(SecurityHeaders)
     app.add_middleware(CountRequests, metrics=context.metrics, clock=clock)
@@ -104,6 +113,7 @@ def _context(settings: Settings, store: Reader, clock: Clock, static: StaticFile
             is_vector=settings.collector == "vector",
         ),
         forwarder=Forwarder(settings.intake_http, httpx.AsyncClient(trust_env=False)),
+        dashboards=Dashboards(find_packs(settings)),
         metrics=WebMetrics(new_registry()),
         renderer=Renderer(static),
     )

@@ -14,6 +14,7 @@ from tailrace.web.delivery import Collector
 from tailrace.web.intake.forward import Forwarder
 from tailrace.web.live import LiveHub
 from tailrace.web.metrics import WebMetrics
+from tailrace.web.panels import Dashboards
 from tailrace.web.render import Renderer
 
 
@@ -28,6 +29,7 @@ class Context:
     summaries: Summaries
     hub: LiveHub
     collector: Collector
+    dashboards: Dashboards
     forwarder: Forwarder
     metrics: WebMetrics
     renderer: Renderer

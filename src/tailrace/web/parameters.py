@@ -12,7 +12,7 @@ from fastapi import Depends, Query
 
 from tailrace.search.cursor import decode_cursor
 from tailrace.search.query import MAX_LIMIT, LogQuery, Order
-from tailrace.search.times import parse_range
+from tailrace.search.times import PRESETS, parse_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,15 @@ async def _state(
 
 
 Searched = Annotated[SearchState, Depends(_state)]
+
+
+def range_label(start: str, end: str) -> str:
+    """A range as the button of its chooser says it."""
+    if not start and not end:
+        return "All time"
+    if start in PRESETS and not end:
+        return PRESETS[start]
+    return f"{start or '…'} – {end or 'now'}"
 
 
 def keep(name: str, value: str) -> str:

@@ -23,7 +23,7 @@ from tailrace.search.times import PRESETS, TimeRange
 from tailrace.web.context import Context, Shared
 from tailrace.web.delivery import Delivery
 from tailrace.web.pages.chart import Chart, draw
-from tailrace.web.parameters import Searched, SearchState, keep
+from tailrace.web.parameters import Searched, SearchState, keep, range_label
 from tailrace.web.problems import RETRY_AFTER_SECS, status_of
 from tailrace.web.render import highlights
 
@@ -198,7 +198,7 @@ def _values(
             )
             for start, label in (*PRESETS.items(), ("", "All time"))
         ],
-        "range_label": _range_label(state),
+        "range_label": range_label(state.start, state.end),
         "older_url": replace(state, cursor=older).url() if older else "",
         "newer_url": replace(state, cursor=newer).url() if newer else "",
         "all_time_url": replace(state, start="", end="", cursor="").url(),
@@ -247,14 +247,6 @@ def _context_url(row: LogRow) -> str:
     )
     row_id = row.row_id.encode()
     return f"{around.url(open=row_id)}#{row_id}"
-
-
-def _range_label(state: SearchState) -> str:
-    if not state.start and not state.end:
-        return "All time"
-    if state.start in PRESETS and not state.end:
-        return PRESETS[state.start]
-    return f"{state.start or '…'} – {state.end or 'now'}"
 
 
 def _engine_down(shared: Context, error: StoreUnavailableError) -> HTMLResponse:

@@ -3,6 +3,7 @@
 
 import { listenToKeys } from "./keys.js";
 import { follow } from "./live.js";
+import { setUpBar } from "./panels.js";
 import { buildDetails, element } from "./rows.js";
 
 const main = document.getElementById("content");
@@ -55,23 +56,6 @@ const helpButton = document.getElementById("help-button");
 helpButton.hidden = false;
 helpButton.addEventListener("click", () => help.showModal());
 
-for (const panel of document.querySelectorAll("details.range")) {
-  panel.addEventListener("toggle", () => panel.open && panel.querySelector("a, input").focus());
-}
-document.addEventListener("click", (event) => closePanels(event.target));
-
-// Found anew each time: the live page replaces some of them.
-function closePanels(except = null) {
-  const open = [...document.querySelectorAll("details.range[open], details.sql[open]")];
-  const closed = open.filter((panel) => !panel.contains(except));
-  for (const panel of closed) panel.open = false;
-  return closed;
-}
-
-// What is not set stays out of the address.
-document.querySelector("form.search").addEventListener("formdata", ({ formData }) => {
-  for (const [name, value] of [...formData]) if (!value) formData.delete(name);
-});
-
+setUpBar();
 const live = follow(main, body);
-listenToKeys({ body, help, live, openRow, closeRow, closePanels });
+listenToKeys({ body, help, live, openRow, closeRow });

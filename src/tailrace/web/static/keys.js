@@ -1,5 +1,7 @@
 // Keys for those whose hands are on the keyboard. None acts while something is being typed.
 
+import { closePanels, openRange } from "./panels.js";
+
 function rowsOf(body) {
   return [...body.querySelectorAll("tr.row")];
 }
@@ -25,7 +27,7 @@ function step(body, by, wanted = () => true) {
 
 const isError = (row) => row.classList.contains("error") || row.classList.contains("critical");
 
-export function listenToKeys({ body, help, live, openRow, closeRow, closePanels }) {
+export function listenToKeys({ body, help, live, openRow, closeRow }) {
   const search = document.getElementById("q");
   const actions = {
     "/": () => search.select(),
@@ -35,7 +37,7 @@ export function listenToKeys({ body, help, live, openRow, closeRow, closePanels 
     E: () => step(body, -1, isError),
     l: () => live.toggle(),
     "?": () => help.showModal(),
-    t: () => document.querySelector("details.range").toggleAttribute("open", true),
+    t: openRange,
     Escape: () => {
       const row = body.querySelector("tr.opened")?.previousElementSibling;
       if (row) closeRow(row);

@@ -245,7 +245,7 @@ class Connection(asyncio.BufferedProtocol):
         if self in self._source.connections:
             self._source.closed(self)
             last = self._framer.finish()
-            if last.count or last.too_long:
+            if last.count or last.too_long or last.apart:
                 self._source.take(last, self._origin)
 
     def pause(self) -> None:

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from typing_extensions import override
 
+from tailrace.collect.listen import address_of_peer
 from tailrace.collect.source import Frames, Origin, RejectedLine, Source, SourceContext
 
 MAX_LENGTH = 102_400
@@ -112,8 +113,7 @@ class DatagramSource(Source):
         with suppress(BlockingIOError):
             for number in range(MOST_AT_ONCE):  # noqa: B007  # how far it came is asked below
                 data, peer = self._socket.recvfrom(self.options.max_length + 1)
-                host, port = peer[:2] if isinstance(peer, tuple) else ("", 0)
-                self._take(data, self._origin(host, port), lines)
+                self._take(data, self._origin(*address_of_peer(peer)), lines)
             number = MOST_AT_ONCE
         for origin, some in lines.items():
             payload = b"\n".join([*some, b""])

@@ -85,6 +85,17 @@ def open_unix(path: Path, kind: socket.SocketKind, setting: str, mode: int | Non
     return opened
 
 
+UNNAMED_PEER = "(unnamed)"
+"""What Vector calls the peer of a Unix socket that has no path of its own."""
+
+
+def address_of_peer(name: object) -> tuple[str, int]:
+    """Address and port of a peer, as the system names it; a Unix socket's path in place of both."""
+    if isinstance(name, tuple):
+        return name[0], name[1]
+    return (name, 0) if isinstance(name, str) and name else (UNNAMED_PEER, 0)
+
+
 def remove_unix(path: Path) -> None:
     """Remove a Unix socket's name."""
     with suppress(OSError):

@@ -16,7 +16,7 @@ from typing import Protocol, cast
 from typing_extensions import override
 
 from tailrace.collect.framing import Lines
-from tailrace.collect.listen import BACKLOG
+from tailrace.collect.listen import BACKLOG, address_of_peer
 from tailrace.collect.source import Frames, Origin, RejectedLine, Source, SourceContext
 
 READ_BYTES = 1024**2
@@ -209,7 +209,7 @@ class Connection(asyncio.BufferedProtocol):
         options = self._source.options
         # A peer on a Unix socket has no address, or one of its own choice.
         peername = transport.get_extra_info("peername")
-        host, port = peername[:2] if isinstance(peername, tuple) else ("", 0)
+        host, port = address_of_peer(peername)
         if not self._is_welcome(host):
             transport.abort()
             return

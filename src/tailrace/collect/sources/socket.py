@@ -101,7 +101,8 @@ class SocketConfig(SourceConfig):
     """Permissions of the socket's file."""
 
     host_key: str = "host"
-    """Field that gets the peer's address; empty for none."""
+    """Field that gets the peer's address, or, of a Unix socket, its path or `(unnamed)`; empty for
+    none."""
 
     port_key: str = "port"
     """Field that gets the peer's port; empty for none."""
@@ -192,9 +193,9 @@ class SocketConfig(SourceConfig):
         return Origin(host, tuple(self._fields(host, port)))
 
     def _fields(self, host: str, port: int) -> Iterator[tuple[str, str | int]]:
-        if self.host_key and host:
+        if self.host_key:
             yield self.host_key, host
-        if self.port_key and host:
+        if self.port_key and self.address:
             yield self.port_key, port
 
 

@@ -97,7 +97,7 @@ class SyslogConfig(SourceConfig):
     def origin(self, host: str, port: int) -> Origin:
         """Where a peer's events come from."""
         del port
-        return Origin(host, (("source_ip", host), (self.host_key, host)) if host else ())
+        return Origin(host, (("source_ip", host), (self.host_key, host)))
 
 
 def build_syslog(config: SyslogConfig, context: SourceContext) -> Source:

@@ -3,7 +3,7 @@
 `components/<kind>s/<type>.yaml` is a list of cases for one component. A case has a sentence
 (`case`), the component's `options` without `type` and `inputs`, what goes in, and what must come
 out; or `refused`: everything that is said of the options. In what is expected, a text that ends in
-`…` stands for every text that begins so, `~` begins a regular expression, and `{dir}` is a folder
+`…` stands for every text that begins so (alone, for anything), `~` begins a regular expression, and `{dir}` is a folder
 of the case's own. The fields `timestamp` and `source_type` that a source adds may be left out.
 """
 
@@ -163,6 +163,8 @@ def fitted_all(expected: list[Any], found: list[Any]) -> Iterator[Any]:
 
 def fitted(expected: Any, found: Any) -> Any:
     """`expected` where `found` is as it says; else `found`, so that a difference shows."""
+    if expected == "…":
+        return expected
     if isinstance(expected, str) and isinstance(found, str | int | float):
         if expected.endswith("…") and str(found).startswith(expected.removesuffix("…")):
             return expected

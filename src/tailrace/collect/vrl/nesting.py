@@ -40,6 +40,11 @@ class NestingGuard:
     def __init__(self, functions: set[str]) -> None:
         self._risky = {name: _LEVELS[name] for name in functions & set(_LEVELS)}
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is anything to guard against."""
+        return bool(self._risky)
+
     def refusal(self, text: bytes) -> str | None:
         """Why an event, given as JSON, must not be run; None when it may."""
         for name, levels in self._risky.items():

@@ -38,7 +38,7 @@ class Failure(NamedTuple):
     """Vector's `.metadata.dropped.message`."""
 
 
-class _Runner:
+class Runner:
     """One wrapped program with a runtime of its own: a runtime that changes programs is slow."""
 
     def __init__(self, wrapped: Wrapped, timezone: str, foreign_bytes: int) -> None:
@@ -48,12 +48,17 @@ class _Runner:
         self._runtime = VRLRuntime(timezone)
 
     def compiles(self) -> bool:
+        """Whether the runtime takes it."""
         return self._runtime.check_syntax(self._text) is None
 
     def call(self, given: bytes) -> Any:
         """The result as JSON in bytes, or as it is where the program returned early; or Failure."""
+        return self.call_with({"i": given.decode()})
+
+    def call_with(self, given: dict[str, Any]) -> Any:
+        """The same, for a program that wants more than one text."""
         try:
-            event: Any = self._runtime.execute(self._text, {"i": given.decode()}).processed_event
+            event: Any = self._runtime.execute(self._text, given).processed_event
         except (RuntimeError, ValueError) as error:
             return self._failure(str(error))
         if isinstance(event, dict) and RESULT in event:
@@ -104,7 +109,7 @@ class Program:
         self._early_return = returns_early(source)
         self._batchable = not self._early_return and not uses_metadata(source)
         self._guard = NestingGuard({name for name, _ in calls_of(source)})
-        self._runners: dict[tuple[Restore, bool], _Runner] = {}
+        self._runners: dict[tuple[Restore, bool], Runner] = {}
         self._batch_size = MAX_BATCH
         self._batchable = self._batchable and self._runner(Restore.NOWHERE, batch=True).compiles()
 
@@ -175,11 +180,11 @@ class Program:
             return [_unmark(result[0]) for result in results]
         return [result[0] for result in results]
 
-    def _runner(self, restore: Restore, *, batch: bool) -> _Runner:
+    def _runner(self, restore: Restore, *, batch: bool) -> Runner:
         runner = self._runners.get((restore, batch))
         if runner is None:
             wrapped = wrap(self._source, restore=restore, typed=self._typed, batch=batch)
-            runner = self._runners[restore, batch] = _Runner(
+            runner = self._runners[restore, batch] = Runner(
                 wrapped, self._timezone, self._foreign_bytes
             )
         return runner

@@ -1,0 +1,116 @@
+-- Requests as their file has them, and three rollups that every insert adds to, so that what the API
+-- and the dashboard ask reads a few thousand rows whatever the table holds.
+CREATE DATABASE IF NOT EXISTS logs;
+
+CREATE TABLE IF NOT EXISTS logs.api_requests
+(
+    timestamp DateTime('UTC') CODEC(Delta(4), ZSTD(1)) COMMENT 'When the request was, as the line says',
+    customer_id LowCardinality(String),
+    path LowCardinality(String),
+    status UInt16 CODEC(ZSTD(1)) COMMENT 'HTTP status of the answer; below 400 is a success',
+    seconds Decimal(18, 6) CODEC(ZSTD(1)) COMMENT 'How long the answer took',
+    file LowCardinality(String) COMMENT 'The file that the line stood in',
+    received_at DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(Delta(8), ZSTD(1))
+        COMMENT 'When it arrived; retention counts from here'
+)
+ENGINE = MergeTree
+PARTITION BY toDate(received_at)
+ORDER BY (customer_id, timestamp)
+TTL toDateTime(received_at) + INTERVAL ${retention_days} DAY
+SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000;
+
+-- A day of one customer's requests to one path. `latencies` counts requests by their milliseconds:
+-- with it quantiles are those of the values themselves, and as many rows as there are paths, days and
+-- customers are enough.
+CREATE TABLE IF NOT EXISTS logs.api_requests_by_day
+(
+    day Date,
+    customer_id LowCardinality(String),
+    path LowCardinality(String),
+    requests SimpleAggregateFunction(sum, UInt64),
+    failed SimpleAggregateFunction(sum, UInt64) COMMENT 'Status 400 and above',
+    server_errors SimpleAggregateFunction(sum, UInt64) COMMENT 'Status 500 and above',
+    micros SimpleAggregateFunction(sum, UInt64) COMMENT 'Microseconds of all answers together',
+    latencies SimpleAggregateFunction(sumMap, Map(UInt32, UInt64)) CODEC(ZSTD(1))
+        COMMENT 'Requests by the milliseconds that their answer took',
+    received_at Date COMMENT 'When they arrived; retention counts from here'
+)
+ENGINE = AggregatingMergeTree
+PARTITION BY toDate(received_at)
+ORDER BY (customer_id, day, path)
+TTL toDateTime(received_at) + INTERVAL ${retention_days} DAY
+SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000;
+
+-- The same of all customers together.
+CREATE TABLE IF NOT EXISTS logs.api_requests_by_day_of_all
+(
+    day Date,
+    path LowCardinality(String),
+    requests SimpleAggregateFunction(sum, UInt64),
+    failed SimpleAggregateFunction(sum, UInt64),
+    server_errors SimpleAggregateFunction(sum, UInt64),
+    micros SimpleAggregateFunction(sum, UInt64),
+    latencies SimpleAggregateFunction(sumMap, Map(UInt32, UInt64)) CODEC(ZSTD(1)),
+    received_at Date
+)
+ENGINE = AggregatingMergeTree
+PARTITION BY toDate(received_at)
+ORDER BY (day, path)
+TTL toDateTime(received_at) + INTERVAL ${retention_days} DAY
+SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000;
+
+-- A minute of one customer's requests to one path: burn rates look at five minutes and at three days.
+CREATE TABLE IF NOT EXISTS logs.api_requests_by_minute
+(
+    minute DateTime('UTC') CODEC(Delta(4), ZSTD(1)),
+    customer_id LowCardinality(String),
+    path LowCardinality(String),
+    requests SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    failed SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    server_errors SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    received_at Date
+)
+ENGINE = AggregatingMergeTree
+PARTITION BY toDate(received_at)
+ORDER BY (minute, customer_id, path)
+TTL toDateTime(received_at) + INTERVAL ${retention_days} DAY
+SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS logs.api_requests_to_day TO logs.api_requests_by_day AS
+SELECT
+    toDate(timestamp) AS day,
+    customer_id,
+    path,
+    count() AS requests,
+    countIf(status >= 400) AS failed,
+    countIf(status >= 500) AS server_errors,
+    sum(toUInt64(seconds * 1000000)) AS micros,
+    sumMap(map(toUInt32(round(seconds * 1000)), toUInt64(1))) AS latencies,
+    toDate(api_requests.received_at) AS received_at
+FROM logs.api_requests
+GROUP BY day, customer_id, path, received_at;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS logs.api_requests_to_day_of_all TO logs.api_requests_by_day_of_all AS
+SELECT
+    toDate(timestamp) AS day,
+    path,
+    count() AS requests,
+    countIf(status >= 400) AS failed,
+    countIf(status >= 500) AS server_errors,
+    sum(toUInt64(seconds * 1000000)) AS micros,
+    sumMap(map(toUInt32(round(seconds * 1000)), toUInt64(1))) AS latencies,
+    toDate(api_requests.received_at) AS received_at
+FROM logs.api_requests
+GROUP BY day, path, received_at;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS logs.api_requests_to_minute TO logs.api_requests_by_minute AS
+SELECT
+    toStartOfMinute(timestamp) AS minute,
+    customer_id,
+    path,
+    count() AS requests,
+    countIf(status >= 400) AS failed,
+    countIf(status >= 500) AS server_errors,
+    toDate(api_requests.received_at) AS received_at
+FROM logs.api_requests
+GROUP BY minute, customer_id, path, received_at;

@@ -7,7 +7,7 @@ sink of its own kind needs besides (paths, requests) is in its package.
 import csv
 import io
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Self
@@ -20,6 +20,8 @@ from tailrace.collect.component import Options
 from tailrace.collect.fields import get_field, put_field, split_path, without_field
 from tailrace.collect.sink import Encoder
 from tailrace.collect.transform import Event, Timestamp
+
+_ABSENT = object()
 
 TimestampFormat = Literal["rfc3339", "unix", "unix_ms", "unix_us", "unix_ns", "unix_float"]
 
@@ -62,7 +64,9 @@ class FieldChoice(Options):
     def _choose(self, event: Event) -> Event:
         chosen: Event = event if self.only_fields is None else {}
         for path in self.only_fields or ():
-            put_field(chosen, split_path(path), get_field(event, split_path(path)))
+            value = get_field(event, split_path(path), _ABSENT)
+            if value is not _ABSENT:
+                put_field(chosen, split_path(path), value)
         for path in self.except_fields:
             chosen = without_field(chosen, split_path(path))
         return chosen
@@ -187,9 +191,10 @@ class EventEncoder:
             raise RuntimeError("BUG: csv without its options")
         line = io.StringIO()
         values = [get_field(event, split_path(path)) for path in options.fields]
-        writer = csv.writer(line, delimiter=options.delimiter, lineterminator="")
-        writer.writerow("" if value is None else as_text(value) for value in values)
-        return line.getvalue().encode()
+        # Python 3.11 quotes a newline in a value only where it also ends lines.
+        writer = csv.writer(line, delimiter=options.delimiter, lineterminator="\r\n")
+        writer.writerow(_cell(value) for value in values)
+        return line.getvalue().removesuffix("\r\n").encode()
 
 
 @dataclass(frozen=True)
@@ -198,6 +203,15 @@ class StreamEncoder(Encoder):
 
     encoding: Encoding
     framing: SinkFraming = NEWLINE_DELIMITED
+
+    @override
+    def writes_events_as_they_are(self) -> bool:
+        return (
+            self.encoding.codec == "json"
+            and self.encoding.is_everything
+            and not self.encoding.json_options.pretty
+            and self.framing == NEWLINE_DELIMITED
+        )
 
     @override
     def encode(self, events: list[Event]) -> bytes:
@@ -209,29 +223,54 @@ def as_text(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
+def _cell(value: Any) -> str:
+    """A column's text; empty for what has no text, as in Vector."""
+    return "" if value is None or isinstance(value, dict | list) else as_text(value)
+
+
 def _logfmt(event: Event) -> str:
-    return " ".join(f"{_word(name)}={_word(value)}" for name, value in _flat("", event))
+    """The event as VRL's `encode_logfmt` writes it."""
+    words: list[str] = []
+    for name, value in sorted(_flat("", event), key=lambda pair: pair[0]):
+        if value is True:
+            words.append(_word(name))
+        elif value is not False:
+            words.append(f"{_word(name)}={_word(_bare(value))}")
+    return " ".join(words)
 
 
-def _flat(prefix: str, value: Event) -> Iterable[tuple[str, str]]:
-    for name, item in value.items():
-        if isinstance(item, dict) and item:
+def _flat(prefix: str, value: Event | list[Any]) -> Iterator[tuple[str, Any]]:
+    """What is inside of objects and arrays, each by its path."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for name, item in items:
+        if isinstance(item, dict | list):
             yield from _flat(f"{prefix}{name}.", item)
         else:
-            yield f"{prefix}{name}", "" if item is None else as_text(item)
+            yield f"{prefix}{name}", item
+
+
+def _bare(value: Any) -> str:
+    """A whole number without a fraction, everything else as it is elsewhere."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return as_text(value)
 
 
 def _word(text: str) -> str:
-    if text and not any(character in ' "=\\' or character < " " for character in text):
-        return text
-    return orjson.dumps(text).decode() if text else '""'
+    escaped = text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\\n")
+    is_split = any(character.isspace() or character in '"=' for character in text)
+    return f'"{escaped}"' if is_split else escaped
 
 
-def _with_timestamps(event: Event, convert: Callable[[str], Any]) -> Event:
-    return {
-        name: convert(value) if isinstance(value, Timestamp) else value
-        for name, value in event.items()
-    }
+def _with_timestamps(value: Any, convert: Callable[[str], Any]) -> Any:
+    """The same with its timestamps converted, at any depth."""
+    if isinstance(value, Timestamp):
+        return convert(value)
+    if isinstance(value, dict):
+        return {name: _with_timestamps(item, convert) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_with_timestamps(item, convert) for item in value]
+    return value
 
 
 def nanoseconds(text: str) -> int:
@@ -246,6 +285,6 @@ TIMESTAMP_FORMATS: dict[str, Callable[[str], Any]] = {
     "unix_ms": lambda text: nanoseconds(text) // 1_000_000,
     "unix_us": lambda text: nanoseconds(text) // 1_000,
     "unix_ns": nanoseconds,
-    "unix_float": lambda text: nanoseconds(text) / 1e9,
+    "unix_float": lambda text: nanoseconds(text) // 1_000 / 1e6,
 }
 """What makes another format of a timestamp's text; `rfc3339` is that text."""

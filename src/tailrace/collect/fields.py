@@ -31,20 +31,18 @@ def split_path(text: str) -> Path:
     return tuple(names)
 
 
-def get_field(event: Event, path: Path) -> Any:
-    """The field's value; None where there is none."""
+def get_field(event: Event, path: Path, default: Any = None) -> Any:
+    """The field's value; `default` where there is none."""
     value: Any = event
     for name in path:
-        if not isinstance(value, dict):
-            return None
-        value = value.get(name)
+        if not isinstance(value, dict) or name not in value:
+            return default
+        value = value[name]
     return value
 
 
 def put_field(event: Event, path: Path, value: Any) -> None:
-    """Set a field of an event that nobody else has; None leaves it out."""
-    if value is None:
-        return
+    """Set a field of an event that nobody else has."""
     *tables, last = path
     for name in tables:
         inner = event.get(name)

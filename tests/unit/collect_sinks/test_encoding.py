@@ -50,14 +50,13 @@ def test_text_of_what_has_no_message_is_empty() -> None:
 def test_logfmt_flattens_and_quotes() -> None:
     line = encoded(codec="logfmt", except_fields=["timestamp"]).decode()
     assert line == (
-        'message="hello world" n=1 ok=true none="" tags="[\\"a\\",\\"b\\"]" '
-        'k8s.pod="p 1" k8s.ns.a.b=x\n'
+        'k8s.ns.a.b=x k8s.pod="p 1" message="hello world" n=1 none=null ok tags.0=a tags.1=b\n'
     )
 
 
 def test_csv_has_the_columns_asked_for() -> None:
     line = encoded(codec="csv", csv={"fields": ["n", "k8s.pod", "nothing", "tags"]})
-    assert line == b'1,p 1,,"[""a"",""b""]"\n'
+    assert line == b"1,p 1,,\n"
 
 
 def test_fields_are_chosen_by_path() -> None:
@@ -75,7 +74,7 @@ def test_fields_are_chosen_by_path() -> None:
         ("unix_ms", 1767323045678),
         ("unix_us", 1767323045678901),
         ("unix_ns", 1767323045678901234),
-        ("unix_float", 1767323045.678901234),
+        ("unix_float", 1767323045.678901),
     ],
 )
 def test_timestamps_are_written_as_asked(name: str, value: object) -> None:

@@ -198,15 +198,7 @@ class Reduce(StatefulTransform):
             if merge[0] == "timestamp_window":
                 put_field(event, (*path[:-1], f"{path[-1]}_end"), value[1])
                 value = value[0]
-            _put(event, path, value)
+            put_field(event, path, value)
         outputs.default.append(event)
         if group.events > 1:
             outputs.discarded["made one with others"] += group.events - 1
-
-
-def _put(event: Event, path: Path, value: Any) -> None:
-    """Set a field, also to null."""
-    if value is not None or len(path) > 1:
-        put_field(event, path, value)
-    else:
-        event[path[0]] = None

@@ -1,16 +1,23 @@
 """What every pack keeps, from the registry: a new pack is held to it without a line here."""
 
-import json
 import re
 from itertools import chain, islice
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from fastapi import FastAPI
 
 from tailrace.packs import Pack, find_packs
 from tailrace.packs.generator import GeneratorFactory
 from tailrace.settings import Settings
 from tailrace.store.migrations import read_migrations
+from tailrace.testing import FakeStore, ManualClock
+from tailrace.web.app import create_app
+from tailrace.web.pack_routes import routes_of
+
+ROOT = Path(__file__).parents[2]
 
 PACKS = find_packs(Settings.read())
 
@@ -48,7 +55,7 @@ def test_its_table_and_its_retention_are_made_by_its_migrations(pack: Pack) -> N
     for table in filter(None, [pack.table, *pack.retention]):
         assert f"CREATE TABLE IF NOT EXISTS {table}\n" in made
     for table, column in pack.retention.items():
-        [definition] = [text for text in statements(pack) if f" {table}\n" in text]
+        [definition] = [text for text in statements(pack) if f"EXISTS {table}\n" in text]
         assert f"TTL toDateTime({column}) + INTERVAL 30 DAY" in definition
         assert f"PARTITION BY toDate({column})" in definition
         assert "ttl_only_drop_parts = 1" in definition
@@ -67,7 +74,7 @@ def test_its_pipeline_is_a_vector_configuration_that_settings_can_move(pack: Pac
         assert component[1] in written[component[0]], f"{place} names no component"
 
 
-def test_its_generator_makes_json_lines_in_the_order_of_time(pack: Pack) -> None:
+def test_its_generator_makes_the_same_lines_again_in_the_order_of_time(pack: Pack) -> None:
     if pack.generator is None:
         pytest.skip("this pack has no generator")
     make: GeneratorFactory = pack.load(pack.generator)
@@ -78,7 +85,7 @@ def test_its_generator_makes_json_lines_in_the_order_of_time(pack: Pack) -> None
         assert chunk.offsets[-1] < 1
         lines = chunk.render(1_790_000_000_000_000_000, chunk.secs)
         assert len(lines) == len(chunk.offsets)
-        assert all(line.endswith("\n") and isinstance(json.loads(line), dict) for line in lines)
+        assert all(line.endswith("\n") and line.count("\n") == 1 for line in lines)
         assert lines == next(again).render(1_790_000_000_000_000_000, chunk.secs)
 
 
@@ -86,4 +93,41 @@ def test_its_demonstration_goes_where_its_pipeline_listens(pack: Pack) -> None:
     if pack.generator is None or pack.pipeline is None:
         pytest.skip("this pack has no generator, or no pipeline")
     target = pack.demo_target(Settings.read())
-    assert target.partition("://")[2].rstrip("/") in pack.pipeline.read_text("utf-8")
+    address = target.partition("://")[2].rstrip("/") or target
+    assert address in pack.pipeline.read_text("utf-8")
+
+
+def test_the_readme_has_a_section_about_it(pack: Pack) -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert re.search(rf"(?im)^#+ .*\b{pack.name}\b", readme), (
+        f"README has no heading with {pack.name}"
+    )
+
+
+def test_its_routes_are_described_with_examples(pack: Pack) -> None:
+    if pack.routes is None:
+        pytest.skip("this pack has no routes")
+    settings = Settings.read()
+    alone = FastAPI()
+    alone.include_router(routes_of(pack, FakeStore(), ManualClock()))
+    described = create_app(settings, FakeStore(), ManualClock()).openapi()
+    schemas = described["components"]["schemas"]
+    assert alone.openapi()["paths"]
+    for path in alone.openapi()["paths"]:
+        [operation] = described["paths"][path].values()
+        assert operation["tags"] == [pack.name]
+        assert operation["summary"]
+        assert operation["description"]
+        for parameter in operation.get("parameters", ()):
+            needs_example = parameter["required"]
+            assert not needs_example or parameter["schema"].get("examples"), parameter["name"]
+        [answer] = operation["responses"]["200"]["content"].values()
+        assert _has_examples(answer, schemas), f"the answer of {path} has no example"
+
+
+def _has_examples(answer: dict[str, Any], schemas: dict[str, Any]) -> bool:
+    if "example" in answer or "examples" in answer:
+        return True
+    name = answer.get("schema", {}).get("$ref", "").rpartition("/")[2]
+    fields = schemas.get(name, {}).get("properties", {}).values()
+    return any("examples" in field for field in fields)

@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench docs format lock clean
+.PHONY: demo test check bench fuzz docs format lock clean
 
 demo: $(VENV)/.runtime
 	@$(BIN)/tailrace demo
@@ -33,6 +33,9 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix src tests bench
 	$(BIN)/djlint --reformat --quiet src/tailrace/web/templates
 	scripts/check-javascript --write
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 docs: $(VENV)/.dev
 	TAILRACE_SCREENSHOT_DIR=docs/images $(BIN)/pytest -q tests/end_to_end -k screenshot

@@ -155,7 +155,7 @@ def _is_json(line: bytes) -> bool:
 def _timestamp(time: Any) -> Timestamp:
     try:
         return _read_time(str(time)) if not isinstance(time, bool | dict | list) else _bad(time)
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, OSError) as error:
         raise EnvelopeError(6, f"not HEC: cannot read the time {str(time)[:60]!r}") from error
 
 

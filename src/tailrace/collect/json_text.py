@@ -9,6 +9,7 @@ it to a float.
 import json
 import re
 from contextlib import suppress
+from reprlib import Repr
 from typing import Any
 
 import orjson
@@ -17,6 +18,9 @@ from tailrace.collect.codec import DecodeError
 
 MAX_DEPTH = 100
 """Deepest nesting of objects and arrays that a text may have."""
+
+MOST_SHOWN = 65_536
+"""Bytes that are kept of what cannot be written as JSON."""
 
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")
 _INT64 = range(-(2**63), 2**63)
@@ -30,6 +34,17 @@ def parse_json(text: bytes) -> Any:
     if _LONG_NUMBER.search(text):
         value = json.loads(text.decode("utf-8", "replace"), parse_int=_int_or_text)
     return value
+
+
+def show(value: Any) -> bytes:
+    """A value as JSON; one that is nested too deep for that, as Python writes it, its depth cut."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        shown = Repr()
+        shown.maxlevel = MAX_DEPTH
+        shown.maxlist = shown.maxdict = shown.maxstring = shown.maxother = MOST_SHOWN
+        return shown.repr(value).encode("utf-8", "replace")[:MOST_SHOWN]
 
 
 def _parse(text: bytes) -> Any:

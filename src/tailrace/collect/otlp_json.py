@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from tailrace.collect.codec import DecodeError
+from tailrace.collect.json_text import show
 from tailrace.collect.otlp import finite, utc_second
 from tailrace.collect.transform import Event
 
@@ -102,7 +103,7 @@ def _read_records(records: list[Any], shared: Event, added: Event, found: Logs) 
 def _reject(record: Any, reason: str, found: Logs) -> None:
     if len(found.rejected) == MOST_REJECTED:
         raise DecodeError(f"more than {MOST_REJECTED} records are bad, as this one: {reason}")
-    found.rejected.append((orjson.dumps(record), reason))
+    found.rejected.append((show(record), reason))
 
 
 _OWN_FIELDS = frozenset(
@@ -260,5 +261,5 @@ def _objects(holder: Event, name: str) -> Iterable[Event]:
 
 
 def _short(value: Any) -> str:
-    text = orjson.dumps(value).decode()
+    text = show(value).decode()
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -137,4 +137,4 @@ def progress_interval_secs(request: Request) -> float | None:
     if not request.flag("send_progress_in_http_headers"):
         return None
     value: Any = request.options.get("http_headers_progress_interval_ms", "100")
-    return int(value) / 1000 if value.isdigit() else 0.1
+    return int(value) / 1000 if value.isdecimal() and len(value) < 10 else 0.1

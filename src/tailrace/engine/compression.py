@@ -172,6 +172,9 @@ def _decode_block(block: bytes, method: int, raw_size: int) -> bytes:
         if method == _LZ4:
             return bytes(lz4.block.decompress(data, uncompressed_size=raw_size))
         if method == _ZSTD:
+            # The decompressor believes a frame that says how large it becomes, beyond any limit.
+            if zstandard.frame_content_size(data) > raw_size:
+                raise cannot_decompress("it is larger than its header says")
             return zstandard.ZstdDecompressor().decompress(data, max_output_size=raw_size)
     except (lz4.block.LZ4BlockError, zstandard.ZstdError) as error:
         raise cannot_decompress(str(error)) from error

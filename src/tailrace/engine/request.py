@@ -21,6 +21,8 @@ _EXTERNAL_SUFFIXES = ("_format", "_types", "_structure")
 
 DEFAULT_SESSION_TIMEOUT_SECS = 60
 MAX_SESSION_TIMEOUT_SECS = 3600
+_MOST_DIGITS = 9
+"""Python itself refuses to read numbers of thousands of digits."""
 
 
 @dataclass
@@ -100,7 +102,7 @@ class Request:
     def protocol_version(self) -> int:
         """The client's revision of the native protocol; 0 for none."""
         value = self.options.get("client_protocol_version", "0")
-        return int(value) if value.isdigit() else 0
+        return int(value) if value.isdecimal() and len(value) <= _MOST_DIGITS else 0
 
     @property
     def session_timeout_secs(self) -> int:
@@ -108,11 +110,11 @@ class Request:
         text = self.options.get("session_timeout")
         if text is None:
             return DEFAULT_SESSION_TIMEOUT_SECS
-        if not text.isdigit():
+        if not text.isdecimal():
             raise ClickHouseError(
                 374, "INVALID_SESSION_TIMEOUT", f"Invalid session timeout: '{text}'"
             )
-        if int(text) > MAX_SESSION_TIMEOUT_SECS:
+        if len(text) > _MOST_DIGITS or int(text) > MAX_SESSION_TIMEOUT_SECS:
             raise ClickHouseError(
                 374,
                 "INVALID_SESSION_TIMEOUT",

@@ -57,6 +57,6 @@ def _as_timestamp(value: Any) -> Timestamp:
     try:
         nanoseconds = round(float(value) * 1e6) * 1000
         moment = datetime.fromtimestamp(nanoseconds // 10**9, UTC)
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, OSError) as error:
         raise DecodeError(f"not GELF: {value!r} is no timestamp") from error
     return Timestamp(moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{nanoseconds % 10**9 // 1000:06d}Z")

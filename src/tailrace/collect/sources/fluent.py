@@ -19,6 +19,7 @@ from typing_extensions import override
 
 from tailrace.collect.component import Component
 from tailrace.collect.conversations import Conversation, ConversationConfig, ConversationSource
+from tailrace.collect.json_text import show
 from tailrace.collect.source import Frames, Origin, RejectedLine, Source
 from tailrace.content import ContentError, decode_content
 
@@ -249,7 +250,7 @@ def _raw(value: Any) -> bytes:
     try:
         return _as_json(value)
     except (TypeError, ValueError):
-        return repr(value).encode("utf-8", "replace")[:65536]
+        return show(value)
 
 
 FLUENT: Component[Source] = Component(FluentConfig, FluentSource)

@@ -116,6 +116,8 @@ def _parse(line: bytes) -> tuple[str, dict[str, Any]]:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, dict | list):
+        raise BadBodyError("cannot read an action: its _index or _id is neither text nor a number")
     return "" if value is None else str(value)
 
 

@@ -12,7 +12,7 @@ the options and their TAILRACE_GENERATE_… beat them.
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from types import FrameType
@@ -36,7 +36,7 @@ from tailrace.errors import QueryError, UsageError
 from tailrace.packs import Pack, find_packs
 from tailrace.packs.generator import Generator, GeneratorFactory
 from tailrace.packs.sender import GaveUpError, Patience, Sender, SenderFactory, Tally
-from tailrace.packs.variables import Value, Values
+from tailrace.packs.variables import Value
 from tailrace.search.times import parse_moment
 from tailrace.settings import Settings
 
@@ -156,7 +156,7 @@ def _or(given: int | None, own: Value) -> int | None:
 
 
 def _pace(
-    rate: float | None, batch_size: int | None, interval: float | None, own: Values
+    rate: float | None, batch_size: int | None, interval: float | None, own: Mapping[str, Value]
 ) -> tuple[float | None, Batches | None]:
     """Events a second, and whether they leave in batches; a rate beats what the environment says."""
     if rate is not None:
@@ -166,11 +166,12 @@ def _pace(
                 "happen, or so many at once"
             )
         return rate, None
-    own_rate = own.get("rate")
-    events, secs = batch_size or own.get("batch_size"), interval or own.get("interval")
+    events = own.get("batch_size") if batch_size is None else batch_size
+    secs = own.get("interval") if interval is None else interval
     if events is None and secs is None:
+        own_rate = own.get("rate")
         return None if own_rate is None else float(own_rate), None
-    batches = Batches(int(events or 1), float(secs or 1))
+    batches = Batches(1 if events is None else int(events), 1.0 if secs is None else float(secs))
     if batches.events < 1 or batches.secs <= 0:
         raise UsageError(
             f"cannot send {batches.events} events every {batches.secs:g} s: give at least one event, "

@@ -1,0 +1,224 @@
+"""The pack `requests` without a database: its lines, its arithmetic, and what its routes answer."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from tailrace.packs.requests.generate import CUSTOMERS, PATHS, STATUSES, RequestGenerator
+from tailrace.packs.requests.objectives import RULES, WINDOWS, Objective, apdex
+from tailrace.packs.requests.routes import router
+
+NOW = datetime(2026, 11, 22, 12, 30, 15, 250_000, UTC)
+LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (\w+) (\S+) (\d{3}) (\d\.\d{3})\n")
+
+
+def lines_of(count: int, seed: int = 1) -> list[str]:
+    made: list[str] = []
+    start_ns = int(NOW.timestamp() * 1e9)
+    for chunk in RequestGenerator(seed, 1000.0).chunks():
+        made += chunk.render(start_ns, chunk.secs)
+        start_ns += int(chunk.secs * 1e9)
+        if len(made) >= count:
+            return made[:count]
+    raise AssertionError("the generator ended")
+
+
+def test_lines_have_the_form_the_names_and_the_ranges_of_their_kind() -> None:
+    found = [LINE.fullmatch(line) for line in lines_of(20_000)]
+    assert all(found)
+    groups = [line.groups() for line in found if line]
+    assert {customer for _, customer, *_ in groups} == set(CUSTOMERS)
+    assert len(CUSTOMERS) == 50
+    assert {path for _, _, path, *_ in groups} == set(PATHS)
+    assert {int(status) for *_, status, _ in groups} == set(STATUSES)
+    assert all(0.1 <= float(seconds) <= 2.0 for *_, seconds in groups)
+
+
+def test_times_are_the_present_or_of_the_thirty_days_before() -> None:
+    found = [LINE.fullmatch(line) for line in lines_of(20_000)]
+    times = [
+        datetime.strptime(line[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+        for line in found
+        if line
+    ]
+    latest = NOW + timedelta(seconds=21)
+    assert all(NOW - timedelta(days=30) <= time <= latest for time in times)
+    assert 0.7 < sum(time >= NOW.replace(microsecond=0) for time in times) / len(times) < 0.8
+    assert len({time.date() for time in times}) > 28
+
+
+def test_the_same_seed_makes_the_same_lines_and_another_seed_others() -> None:
+    assert lines_of(5000, seed=7) == lines_of(5000, seed=7)
+    assert lines_of(5000, seed=7) != lines_of(5000, seed=8)
+
+
+def test_events_are_spread_evenly_over_a_chunk() -> None:
+    [chunk] = islice(RequestGenerator(1, 50.0).chunks(), 1)
+    assert chunk.secs == len(chunk.offsets) / 50.0
+    steps = {round(b - a, 9) for a, b in zip(chunk.offsets, chunk.offsets[1:], strict=False)}
+    assert steps == {round(1 / len(chunk.offsets), 9)}
+
+
+@pytest.mark.parametrize(
+    ("short", "long", "rate"),
+    [("5m", "1h", 14.4), ("30m", "6h", 6), ("2h", "1d", 3), ("6h", "3d", 1)],
+)
+def test_the_rules_for_thirty_days_are_those_of_the_workbook(
+    short: str, long: str, rate: float
+) -> None:
+    [rule] = [rule for rule in RULES if rule.long == long]
+    assert rule.short == short
+    assert rule.burn_rate(30) == pytest.approx(rate)
+    assert WINDOWS[long] == 12 * WINDOWS[short]
+
+
+def test_both_windows_must_burn_and_the_most_urgent_rule_counts() -> None:
+    objective = Objective(0.999, 30)
+    calm: dict[str, float | None] = dict.fromkeys(WINDOWS, 0.5)
+    assert objective.alert(calm) is None
+    assert objective.alert({**calm, "1h": 20.0}) is None
+    paged = objective.alert({**calm, "1h": 20.0, "5m": 15.0, "3d": 2.0, "6h": 2.0})
+    assert paged is not None
+    assert (paged[0], paged[1].long) == ("page", "1h")
+    told = objective.alert({**calm, "3d": 1.0, "6h": 1.0, "5m": None})
+    assert told is not None
+    assert (told[0], told[1].long) == ("ticket", "3d")
+
+
+def test_a_budget_is_used_up_when_as_many_failed_as_may() -> None:
+    objective = Objective(0.99, 30)
+    assert objective.burn_rate(1000, 10) == pytest.approx(1)
+    assert objective.budget_left(1000, 10) == pytest.approx(0)
+    assert objective.budget_left(1000, 25) == pytest.approx(-1.5)
+    assert objective.budget_left(1000, 0) == 1
+    assert objective.burn_rate(0, 0) is None
+    assert objective.budget_left(0, 0) is None
+
+
+def test_apdex_counts_those_that_wait_four_times_as_long_half() -> None:
+    assert apdex(100, 60, 90) == 0.75
+    assert apdex(10, 10, 10) == 1
+    assert apdex(10, 0, 0) == 0
+    assert apdex(0, 0, 0) is None
+
+
+class FakeHost:
+    """A database that gives prepared rows to any question that holds a text."""
+
+    def __init__(self, answers: Mapping[str, list[tuple[Any, ...]]]) -> None:
+        self.answers = answers
+        self.asked: list[Mapping[str, Any]] = []
+
+    async def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None
+    ) -> list[tuple[Any, ...]]:
+        self.asked.append(parameters or {})
+        [rows] = [rows for part, rows in self.answers.items() if part in sql]
+        return rows
+
+    def now(self) -> datetime:
+        return NOW
+
+
+async def get(host: FakeHost, path: str, **parameters: str) -> httpx.Response:
+    app = FastAPI()
+    app.include_router(router(host))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        return await client.get(path, params=parameters)
+
+
+STATS = {
+    "by_day_of_all": [(200, 1, 99_999_999, 500, 1980)],
+    "by_day\n": [(3, 1, 1_000_000, 300, 500)],
+}
+
+
+async def test_stats_are_rounded_to_five_places() -> None:
+    host = FakeHost(STATS)
+    answer = await get(host, "/customers/cust_1/stats", from_date="2026-11-01")
+    assert answer.json() == {
+        "total_requests": 3,
+        "successful_requests": 2,
+        "failed_requests": 1,
+        "uptime": 66.66667,
+        "average_latency": 0.33333,
+        "median_latency": 0.3,
+        "p99_latency": 0.5,
+    }
+    assert host.asked == [{"customer_id": "cust_1", "from_date": date(2026, 11, 1)}]
+    everybody = await get(host, "/customers/customer/stats/all", from_date="2026-11-22")
+    assert everybody.json()["total_requests"] == 200
+    assert everybody.json()["average_latency"] == 0.5
+
+
+async def test_a_day_before_every_row_is_the_first_day() -> None:
+    host = FakeHost(STATS)
+    answer = await get(host, "/customers/cust_1/stats", from_date="1492-10-12")
+    assert answer.status_code == 200
+    assert host.asked[0]["from_date"] == date(1970, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "day", ["01-01-2023", "2023-02-29", "today", "", "3024-10-01", "2026-11-23"]
+)
+@pytest.mark.parametrize("path", ["/customers/cust_1/stats", "/customers/customer/stats/all"])
+async def test_a_wrong_day_or_one_of_the_future_is_refused(path: str, day: str) -> None:
+    assert (await get(FakeHost({}), path, from_date=day)).status_code == 422
+
+
+async def test_a_day_is_required() -> None:
+    assert (await get(FakeHost({}), "/customers/cust_1/stats")).status_code == 422
+
+
+async def test_a_customer_without_requests_is_not_found() -> None:
+    host = FakeHost({"": [(0, 0, 0, 0, 0)]})
+    answer = await get(host, "/customers/nobody/stats", from_date="2026-11-01")
+    assert answer.status_code == 404
+    assert "'nobody'" in answer.text
+
+
+async def test_levels_have_budgets_burn_rates_and_the_worst_first() -> None:
+    windows = [list(range(100, 800, 100)), [0] * 7]
+    host = FakeHost(
+        {
+            "latencies": [("cust_1", "", 1000, 1, 900, 1000), ("cust_2", "", 1000, 20, 0, 0)],
+            "windows": [("cust_1", "", *windows), ("cust_2", "", [100] * 7, [2] * 7)],
+        }
+    )
+    answer = (await get(host, "/api/v1/requests/slo", target="99", apdex="0.25")).json()
+    worst, best = answer["rows"]
+    assert (worst["customer_id"], best["customer_id"]) == ("cust_2", "cust_1")
+    assert worst["path"] is None
+    assert worst["error_budget"] == {"allowed": 10.0, "used": 20, "left": -1.0}
+    assert worst["burn_rates"] == dict.fromkeys(WINDOWS, 2.0)
+    assert (worst["alert"], worst["alert_windows"]) == ("ticket", ["6h", "3d"])
+    assert (best["error_budget"]["left"], best["availability"], best["apdex"]) == (0.9, 99.9, 0.95)
+    assert best["alert"] is None
+    assert [asked["by_customer"] for asked in host.asked] == [True, True]
+    assert host.asked[0]["from_date"] == date(2026, 10, 24)
+    assert host.asked[0]["satisfied_ms"] == 250
+    assert host.asked[1]["now"] == NOW.replace(microsecond=0)
+
+
+async def test_what_had_no_request_lately_burns_nothing() -> None:
+    host = FakeHost({"latencies": [("", "/old", 10, 10, 0, 0)], "windows": []})
+    [row] = (await get(host, "/api/v1/requests/slo", by="path")).json()["rows"]
+    assert row["path"] == "/old"
+    assert Counter(row["burn_rates"].values()) == {None: len(WINDOWS)}
+    assert row["alert"] is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"target": "100"}, {"target": "0"}, {"by": "file"}, {"apdex": "0"}, {"failed_from": "300"}],
+)
+async def test_an_objective_that_makes_no_sense_is_refused(wrong: dict[str, str]) -> None:
+    assert (await get(FakeHost({}), "/api/v1/requests/slo", **wrong)).status_code == 422

@@ -1,0 +1,90 @@
+"""Packs' routes in the application: a person's own pack, and what is answered when they cannot work."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.exceptions import HTTPException
+
+from tailrace.errors import ConfigurationError, StoreError, StoreUnavailableError
+from tailrace.settings import Settings
+from tailrace.testing import FakeStore, ManualClock
+from tailrace.web.app import create_app
+
+ROUTES = """
+from fastapi import APIRouter
+
+def router(host):
+    made = APIRouter()
+
+    @made.get("/ships/{name}")
+    async def ship(name: str):
+        rows = await host.query("SELECT tons FROM ships WHERE name = {name:String}", {"name": name})
+        return {"tons": rows[0][0], "at": host.now().isoformat()}
+
+    return made
+"""
+
+
+def write_pack(folder: Path, name: str, routes: str = ROUTES) -> Settings:
+    (folder / name).mkdir()
+    (folder / name / "pack.yaml").write_text(
+        f"name: {name}\ndescription: mine\nroutes: routes:router\n"
+    )
+    (folder / name / "routes.py").write_text(routes)
+    return Settings.read(packs_dir=folder, collector_port=1)
+
+
+async def get(settings: Settings, store: FakeStore, path: str) -> httpx.Response:
+    app = create_app(settings, store, ManualClock())
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        return await client.get(path)
+
+
+async def test_a_persons_own_pack_answers_at_its_own_path_and_is_in_the_docs(
+    tmp_path: Path,
+) -> None:
+    settings = write_pack(tmp_path, "ships")
+    store = FakeStore([("ships", [(7_300,)])])
+    answer = await get(settings, store, "/ships/vasa")
+    assert answer.json() == {"tons": 7_300, "at": "2025-11-24T16:00:00+00:00"}
+    described = (await get(settings, store, "/openapi.json")).json()
+    assert described["paths"]["/ships/{name}"]["get"]["tags"] == ["ships"]
+
+
+@pytest.mark.parametrize("code", [60, 81])
+async def test_without_its_tables_the_answer_says_what_makes_them(
+    tmp_path: Path, code: int
+) -> None:
+    settings = write_pack(tmp_path, "vessels")
+    store = FakeStore([("ships", StoreError("cannot run the query: unknown", code=code))])
+    answer = await get(settings, store, "/ships/vasa")
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "`tailrace setup vessels`" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (StoreError("cannot run the query: too long", code=159), 504),
+        (StoreUnavailableError("cannot reach ClickHouse"), 503),
+        (HTTPException(404, "cannot find it"), 404),
+        (RuntimeError("surprise"), 500),
+    ],
+)
+async def test_what_goes_wrong_is_problem_json(
+    tmp_path: Path, error: Exception, status: int
+) -> None:
+    settings = write_pack(tmp_path, "boats")
+    answer = await get(settings, FakeStore([("ships", error)]), "/ships/vasa")
+    assert answer.status_code == status
+    assert answer.json()["status"] == status
+    assert "surprise" not in answer.text
+
+
+def test_routes_that_cannot_be_loaded_are_named(tmp_path: Path) -> None:
+    settings = write_pack(tmp_path, "wrecks", "import nothing_of_this_name\n")
+    with pytest.raises(ConfigurationError, match="'routes:router' of the pack 'wrecks'"):
+        create_app(settings, FakeStore(), ManualClock())

@@ -5,7 +5,7 @@ import os
 import socket
 import struct
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -31,6 +31,7 @@ from tailrace.collect.sources.file.config import FileConfig
 from tailrace.collect.sources.file.source import FileSource
 from tailrace.collect.sources.fluent import FluentConfig, FluentSource
 from tailrace.collect.sources.http_server import HttpServerConfig, HttpServerSource
+from tailrace.collect.sources.kafka import KAFKA
 from tailrace.collect.sources.logstash import LogstashConfig, LogstashSource
 from tailrace.collect.sources.opentelemetry import OpentelemetryConfig, OpentelemetrySource
 from tailrace.collect.sources.socket import SocketConfig, SocketSource, build_socket
@@ -41,6 +42,7 @@ from tailrace.collect.streams import StreamSource
 from tailrace.errors import PortTakenError
 from tailrace.telemetry import new_registry
 from tests.unit.collect.support import FakeClickhouse, quiet_log, sink_context, until
+from tests.unit.collect_kafka.kafka_support import MockCluster
 
 COMPONENTS = {**SOURCES, **SINKS}
 
@@ -374,6 +376,49 @@ async def _file(intake: GatedIntake) -> Driver:
     return Driver(source, intake, metrics, send)
 
 
+@dataclass(frozen=True)
+class GatedBatches:
+    """Delivery of batches whose destination is the gated buffer."""
+
+    intake: GatedIntake
+    timeout_secs: float = 0.01
+
+    async def deliver(self, name: str, frames: Sequence[Frames]) -> None:
+        """Returns when the test lets it."""
+        assert name
+        await self.intake.append(frames)
+
+    async def forget(self, prefix: str, names: Collection[str]) -> None:
+        """Nothing was left."""
+
+
+async def _kafka(intake: GatedIntake) -> Driver:
+    cluster = await asyncio.to_thread(MockCluster)
+    # The topic is there before anybody reads it: a message without a value is no event.
+    await asyncio.to_thread(cluster.send, "t", [None])
+    options = {
+        "bootstrap_servers": cluster.servers,
+        "group_id": "g",
+        "topics": ["t"],
+        "auto_offset_reset": "earliest",
+        "decoding": {"codec": "json"},
+        **dict.fromkeys(
+            ("key_field", "topic_key", "partition_key", "offset_key", "headers_key"), ""
+        ),
+    }
+    context, metrics = _context(intake, "kafka")
+    context = replace(context, batches=GatedBatches(intake))
+    source = KAFKA.build(KAFKA.config.model_validate(options), context)
+
+    async def send(data: bytes) -> bool:
+        before = intake.taken
+        await asyncio.to_thread(cluster.send, "t", data.splitlines())
+        await until(lambda: intake.taken == before + len(data))
+        return True
+
+    return Driver(source, intake, metrics, send)
+
+
 def _append(path: str, data: bytes) -> None:
     with open(path, "ab") as file:
         file.write(data)
@@ -396,6 +441,7 @@ DRIVERS = {
     "file": _file,
     "fluent": _fluent,
     "http_server": _http,
+    "kafka": _kafka,
     "logstash": _logstash,
     "opentelemetry": _opentelemetry,
     "socket": _tcp,

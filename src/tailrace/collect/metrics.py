@@ -4,6 +4,7 @@ Counts grow by batch, never by event. Every name is here, so that the list of th
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -61,6 +62,18 @@ class ComponentMetrics:
         """Open connections now."""
         self.metrics.open_connections.labels(**self._labels()).set(count)
 
+    def lag(self, topic: str, partition: int, messages: int) -> None:
+        """Messages of a partition that are not delivered."""
+        self.metrics.kafka_consumer_lag.labels(
+            **self._labels(), topic_id=topic, partition_id=partition
+        ).set(messages)
+
+    def forget_lag(self, topic: str, partition: int) -> None:
+        """A partition is somebody else's now."""
+        values = (*self._labels().values(), topic, str(partition))
+        with suppress(KeyError):
+            self.metrics.kafka_consumer_lag.remove(*values)
+
     def delivered(self, batch_bytes: int, latency_secs: float) -> None:
         """A batch that its destination has taken, `latency_secs` after its first event came."""
         self.metrics.batch_bytes.labels(**self._labels()).observe(batch_bytes)
@@ -83,8 +96,8 @@ class Metrics:
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, (*LABELS, *labels), registry=registry)
 
-        def gauge(name: str, text: str) -> Gauge:
-            return Gauge(name, text, LABELS, registry=registry)
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(name, text, (*LABELS, *labels), registry=registry)
 
         self.received_events = counter("component_received_events", "Events that came in")
         self.received_event_bytes = counter(
@@ -118,6 +131,12 @@ class Metrics:
             "Seconds by which the event loop was too late for a task, asked a hundred times a second",
             registry=registry,
             buckets=(0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 5),
+        )
+        self.kafka_consumer_lag = gauge(
+            "kafka_consumer_lag",
+            "Messages of a partition that are not delivered",
+            "topic_id",
+            "partition_id",
         )
         self.batch_bytes = Histogram(
             "component_sent_batch_bytes",

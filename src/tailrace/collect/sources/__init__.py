@@ -6,6 +6,7 @@ from tailrace.collect.sources.demo_logs import DEMO_LOGS
 from tailrace.collect.sources.file import FILE
 from tailrace.collect.sources.fluent import FLUENT
 from tailrace.collect.sources.http_server import HTTP_SERVER
+from tailrace.collect.sources.kafka import KAFKA
 from tailrace.collect.sources.logstash import LOGSTASH
 from tailrace.collect.sources.opentelemetry import OPENTELEMETRY
 from tailrace.collect.sources.socket import SOCKET
@@ -18,6 +19,7 @@ SOURCES: dict[str, Component[Source]] = {
     "file": FILE,
     "fluent": FLUENT,
     "http_server": HTTP_SERVER,
+    "kafka": KAFKA,
     "logstash": LOGSTASH,
     "opentelemetry": OPENTELEMETRY,
     "socket": SOCKET,

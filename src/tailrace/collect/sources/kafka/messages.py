@@ -1,0 +1,170 @@
+"""Turns messages into frames.
+
+With the codec `json` and no field to add, messages become lines as they are, byte for byte, and
+only whether all of them are objects is looked at, many at once. Otherwise each goes into an envelope
+with its fields. A message without a value is no event. One that cannot be an event is a record of its
+own, whose peer says where it stands: `topic/partition@offset`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import orjson
+
+from tailrace.collect.codec import DecodeError
+from tailrace.collect.envelope import pack
+from tailrace.collect.source import Frames, Origin
+from tailrace.collect.sources.kafka.config import KafkaConfig
+
+NO_TIMESTAMP = 0
+
+
+class Message(Protocol):
+    """What we use of a message of confluent-kafka."""
+
+    def topic(self) -> str | None:
+        """Its topic."""
+
+    def partition(self) -> int | None:
+        """Its partition."""
+
+    def offset(self) -> int | None:
+        """Its place in the partition."""
+
+    def key(self) -> bytes | None:
+        """Its key."""
+
+    def value(self) -> bytes | None:
+        """What it says; None for a tombstone."""
+
+    def headers(self) -> Any:
+        """Names and values."""
+
+    def timestamp(self) -> tuple[int, int]:
+        """Kind, and milliseconds since 1970."""
+
+
+Render = Callable[[Sequence[Message]], list[Frames]]
+"""What becomes of messages of one partition."""
+
+
+def place_of(message: Message) -> str:
+    """Where a message stands, as the peer of a rejected row."""
+    return f"{message.topic()}/{message.partition()}@{message.offset()}"
+
+
+class LineRenderer:
+    """Messages as lines."""
+
+    def __init__(self, decode: Callable[[bytes], list[dict[str, Any]]]) -> None:
+        self._decode = decode
+
+    def __call__(self, messages: Sequence[Message]) -> list[Frames]:
+        """Frames in the order of the messages."""
+        values = [value for message in messages if (value := message.value())]
+        if not values:
+            return []
+        if _are_all_objects(values):
+            return [Frames(b"\n".join(values) + b"\n", len(values), _origin(messages[0]))]
+        return self._one_by_one(messages)
+
+    def _one_by_one(self, messages: Sequence[Message]) -> list[Frames]:
+        frames: list[Frames] = []
+        good: list[bytes] = []
+        origin = _origin(messages[0])
+
+        def end_of_good() -> None:
+            if good:
+                frames.append(Frames(b"\n".join(good) + b"\n", len(good), origin))
+                good.clear()
+
+        for message in messages:
+            value = message.value()
+            if not value:
+                continue
+            try:
+                if self._decode(value):
+                    # A newline in JSON is between tokens, where a blank does as well.
+                    good.append(value.replace(b"\n", b" "))
+            except DecodeError:
+                end_of_good()
+                line = value.replace(b"\n", b" ") + b"\n"
+                frames.append(Frames(line, 1, Origin(place_of(message))))
+        end_of_good()
+        return frames
+
+
+class EnvelopeRenderer:
+    """Messages in envelopes, with the fields that the options name."""
+
+    def __init__(self, config: KafkaConfig) -> None:
+        self._config = config
+        self._by_lines = config.framing.method == "newline_delimited"
+
+    def __call__(self, messages: Sequence[Message]) -> list[Frames]:
+        """Frames in the order of the messages."""
+        lines = [line for message in messages for line in self._lines(message)]
+        if not lines:
+            return []
+        return [Frames(b"".join(lines), len(lines), _origin(messages[0]), enveloped=True)]
+
+    def _lines(self, message: Message) -> list[bytes]:
+        value = message.value()
+        if not value:
+            return []
+        parts = [value]
+        if self._by_lines:
+            parts = [line.removesuffix(b"\r") for line in value.split(b"\n")]
+        kind, milliseconds = message.timestamp()
+        timestamp_ms = None if kind == NO_TIMESTAMP else milliseconds
+        fields = self._fields(message)
+        return [pack(part, place_of(message), timestamp_ms, fields) for part in parts if part]
+
+    def _fields(self, message: Message) -> dict[str, Any]:
+        config = self._config
+        fields: dict[str, Any] = {}
+        if config.key_field:
+            fields[config.key_field] = _text(message.key())
+        if config.topic_key:
+            fields[config.topic_key] = message.topic()
+        if config.partition_key:
+            fields[config.partition_key] = message.partition()
+        if config.offset_key:
+            fields[config.offset_key] = message.offset()
+        if config.headers_key:
+            headers = message.headers() or []
+            fields[config.headers_key] = {
+                name: _text(value) for name, value in headers if value is not None
+            }
+        return fields
+
+
+def renderer(config: KafkaConfig, decode: Callable[[bytes], list[dict[str, Any]]]) -> Render:
+    """What turns messages into frames, as the options say."""
+    return EnvelopeRenderer(config) if config.enveloped else LineRenderer(decode)
+
+
+def _are_all_objects(values: Sequence[bytes]) -> bool:
+    """Whether each value is a JSON object in one line: a fast way to say yes.
+
+    Each stands in brackets of its own. So neither can two of them make one object together, nor can
+    one that holds several, or closes its brackets, pass unseen.
+    """
+    text = b"],[".join(values)
+    if b"\n" in text:
+        return False
+    try:
+        found = orjson.loads(b"[[%b]]" % text)
+    except orjson.JSONDecodeError:
+        return False
+    return len(found) == len(values) and all(
+        len(each) == 1 and type(each[0]) is dict for each in found
+    )
+
+
+def _origin(message: Message) -> Origin:
+    return Origin(f"{message.topic()}/{message.partition()}")
+
+
+def _text(data: bytes | None) -> str | None:
+    return None if data is None else data.decode("utf-8", "replace")

@@ -22,7 +22,9 @@ _CONFIGURATION = """\
     <merge_tree>
         <fsync_after_insert>1</fsync_after_insert>
         <fsync_part_directory>1</fsync_part_directory>
+        <min_bytes_for_wide_part>200000000</min_bytes_for_wide_part>
     </merge_tree>
+    <os_threads_nice_value_merge_mutate>10</os_threads_nice_value_merge_mutate>
     <mark_cache_size>268435456</mark_cache_size>
     <primary_index_cache_size>134217728</primary_index_cache_size>
     <index_mark_cache_size>134217728</index_mark_cache_size>

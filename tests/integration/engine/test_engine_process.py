@@ -212,3 +212,24 @@ def test_its_files_are_its_owners_alone(tmp_path: Path) -> None:
         post(engine, "SELECT 1")
         spool = tmp_path / "clickhouse-tmp"
         assert os.stat(spool).st_mode & 0o077 == 0
+
+
+def test_inserts_are_forced_to_disk_in_few_files_and_merges_give_way(tmp_path: Path) -> None:
+    with start_engine(tmp_path) as engine, httpx.Client(base_url=engine.url, timeout=60) as http:
+        http.post("/", params={"query": "CREATE TABLE t (a UInt64, b String) ORDER BY a"})
+        for start in (0, 400_000):
+            rows = f"SELECT number + {start}, repeat('x', 80) FROM numbers(400000)"
+            assert http.post("/", params={"query": f"INSERT INTO t {rows}"}).is_success
+        kinds = "SELECT DISTINCT part_type FROM system.parts WHERE table = 't' AND active"
+        assert http.get("/", params={"query": kinds}).text == "Compact\n"
+        configured = (
+            "SELECT name, value FROM system.merge_tree_settings WHERE name LIKE 'fsync_%part%' "
+            "OR name = 'fsync_after_insert' UNION ALL SELECT name, value FROM "
+            "system.server_settings WHERE name = 'os_threads_nice_value_merge_mutate'"
+        )
+        answer = http.get("/", params={"query": configured}).text
+    assert dict(line.split("\t") for line in answer.splitlines()) == {
+        "fsync_after_insert": "1",
+        "fsync_part_directory": "1",
+        "os_threads_nice_value_merge_mutate": "10",
+    }

@@ -6,18 +6,16 @@ of any for a moment and nothing is being kept.
 """
 
 import asyncio
-import socket
 from abc import abstractmethod
 from contextlib import suppress
-from ipaddress import ip_address
 
-from pydantic import Field, IPvAnyNetwork
 from typing_extensions import override
 
-from tailrace.collect.component import Options, SourceConfig
 from tailrace.collect.listen import BACKLOG, open_listener
 from tailrace.collect.options import Address, split_address
 from tailrace.collect.source import Frames, RejectedLine, Source, SourceContext
+from tailrace.collect.tcp import TcpOptions
+from tailrace.collect.tls import accepting
 
 READ_BYTES = 256 * 1024
 """Most that is read at once."""
@@ -25,30 +23,11 @@ READ_BYTES = 256 * 1024
 SILENCE_SECS = 0.05
 
 
-class Keepalive(Options):
-    """When the system asks a silent peer whether it still lives."""
-
-    time_secs: int | None = Field(default=None, ge=1)
-    """Seconds of silence before it asks."""
-
-
-class ConversationConfig(SourceConfig):
+class ConversationConfig(TcpOptions):
     """What such sources have in common."""
 
     address: Address
     """Address and port to listen on."""
-
-    connection_limit: int | None = Field(default=None, ge=1)
-    """Most connections at once; more are closed."""
-
-    keepalive: Keepalive = Keepalive()
-    """When the system asks a silent peer whether it still lives."""
-
-    permit_origin: tuple[IPvAnyNetwork, ...] | None = None
-    """Networks that may connect; unset: all."""
-
-    receive_buffer_bytes: int | None = Field(default=None, ge=1)
-    """Size in bytes of the system's receive buffer of a connection."""
 
     @override
     def added_fields(self) -> frozenset[str]:
@@ -87,15 +66,13 @@ class ConversationSource(Source):
     @override
     async def start(self) -> None:
         host, port = split_address(self.config.address)
-        setting = f"sources.{self.context.component_id}.address"
-        listener = open_listener(host, port, setting)
-        if self.config.receive_buffer_bytes:
-            listener.setsockopt(
-                socket.SOL_SOCKET, socket.SO_RCVBUF, self.config.receive_buffer_bytes
-            )
+        setting = f"sources.{self.context.component_id}"
+        tls = self.config.tls.context(f"{setting}.tls")
+        listener = open_listener(host, port, f"{setting}.address")
+        self.config.prepare(listener)
         self.port = listener.getsockname()[1]
         self._server = await asyncio.start_server(
-            self._serve, sock=listener, backlog=BACKLOG, limit=READ_BYTES
+            self._serve, sock=listener, backlog=BACKLOG, limit=READ_BYTES, **accepting(tls)
         )
         self.context.log.info("listening", source=self.context.component_id, port=self.port)
 
@@ -122,28 +99,25 @@ class ConversationSource(Source):
         if task is None:
             raise RuntimeError("BUG: a connection is served outside of a task")
         host = writer.get_extra_info("peername")[0]
-        if self._is_welcome(host):
+        if self.config.is_welcome(host, len(self._connections)):
             self._connections.add(task)
             self.context.metrics.connections(len(self._connections))
             try:
                 await self._listen_to(host, reader, writer)
-            except ConnectionError as error:
+            # Of TLS as well: a peer may break off in the middle of anything.
+            except OSError as error:
                 self.context.log.debug("a connection was lost", peer=host, problem=str(error))
             finally:
                 self._connections.discard(task)
                 self.context.metrics.connections(len(self._connections))
         writer.close()
-        with suppress(ConnectionError):
+        with suppress(OSError):
             await writer.wait_closed()
 
     async def _listen_to(
         self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        seconds = self.config.keepalive.time_secs
-        if seconds:
-            connected = writer.get_extra_info("socket")
-            connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
+        self.config.keep_alive(writer.get_extra_info("socket"))
         conversation = self.converse(host)
         self._last_arrival = self.context.clock.monotonic()
         while data := await reader.read(READ_BYTES):
@@ -157,12 +131,6 @@ class ConversationSource(Source):
             finally:
                 self._busy -= 1
                 self._last_arrival = self.context.clock.monotonic()
-
-    def _is_welcome(self, host: str) -> bool:
-        limit, origins = self.config.connection_limit, self.config.permit_origin
-        if limit and len(self._connections) >= limit:
-            return False
-        return origins is None or any(ip_address(host) in network for network in origins)
 
     async def _until_silent(self) -> None:
         self._last_arrival = self.context.clock.monotonic()

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing_extensions import override
 
 from tailrace.collect.listen import address_of_peer
+from tailrace.collect.outbox import LEAST_GRACE_SECS, Outbox
 from tailrace.collect.source import Frames, Origin, RejectedLine, Source, SourceContext
 
 MAX_LENGTH = 102_400
@@ -23,8 +24,6 @@ MAX_LENGTH = 102_400
 MOST_AT_ONCE = 500
 """Datagrams that are taken before others on the event loop have their turn."""
 
-MOST_WAITING_BYTES = 16 * 1024**2
-LEAST_GRACE_SECS = 0.5
 _KNOWN_PEERS = 10_000
 
 
@@ -55,13 +54,7 @@ class DatagramSource(Source):
         """The port that it listens on, once it does."""
         self._origin = lru_cache(_KNOWN_PEERS)(options.origin)
         self._socket: socket.socket | None = None
-        self._pump: asyncio.Task[None] | None = None
-        self._waiting: list[Frames] = []
-        self._waiting_bytes = 0
-        self._rejected: list[RejectedLine] = []
-        self._something_waits = asyncio.Event()
-        self._all_taken = asyncio.Event()
-        self._all_taken.set()
+        self._outbox = Outbox(context, self._resume)
         self._is_paused = False
 
     @override
@@ -69,38 +62,28 @@ class DatagramSource(Source):
         self._socket = self.options.listen()
         if self._socket.family != socket.AF_UNIX:
             self.port = self._socket.getsockname()[1]
-        loop = asyncio.get_running_loop()
-        self._pump = loop.create_task(self._pump_for_ever())
-        self.tasks.append(self._pump)
-        loop.add_reader(self._socket.fileno(), self._read)
+        self.tasks.append(self._outbox.start())
+        asyncio.get_running_loop().add_reader(self._socket.fileno(), self._read)
         self.context.log.info("listening", source=self.context.component_id, port=self.port)
 
     @override
     async def stop(self, grace_secs: float) -> None:
-        if self._socket is None or self._pump is None:
+        if self._socket is None:
             return
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(self._socket.fileno())
+        began = self.context.clock.monotonic()
+        asyncio.get_running_loop().remove_reader(self._socket.fileno())
         with suppress(TimeoutError):
             async with asyncio.timeout(max(grace_secs, LEAST_GRACE_SECS)):
                 while self._take_some():
-                    await self._all_taken.wait()
-                await self._all_taken.wait()
+                    await self._outbox.all_taken.wait()
         self._socket.close()
         self._socket = None
         self.options.clean_up()
-        self._pump.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._pump
-        if not self._all_taken.is_set():
-            self.context.log.error(
-                "cannot keep what came last: the buffer is full",
-                source=self.context.component_id,
-            )
+        await self._outbox.stop(grace_secs - (self.context.clock.monotonic() - began))
 
     def _read(self) -> None:
         self._take_some()
-        if self._waiting_bytes > MOST_WAITING_BYTES and self._socket:
+        if self._outbox.is_congested() and self._socket:
             self._is_paused = True
             asyncio.get_running_loop().remove_reader(self._socket.fileno())
 
@@ -117,48 +100,26 @@ class DatagramSource(Source):
             number = MOST_AT_ONCE
         for origin, some in lines.items():
             payload = b"\n".join([*some, b""])
-            self._add(Frames(payload, payload.count(b"\n"), origin))
+            self._outbox.add(Frames(payload, payload.count(b"\n"), origin))
         return number == MOST_AT_ONCE
 
     def _take(self, data: bytes, origin: Origin, lines: dict[Origin, list[bytes]]) -> None:
         options = self.options
         if len(data) > options.max_length:
             reason = f"cannot take a datagram of more than {options.max_length} bytes (max_length)"
-            self._rejected.append(RejectedLine(data[: options.max_length], reason, origin.peer))
-            self._wake()
+            self._outbox.reject(RejectedLine(data[: options.max_length], reason, origin.peer))
             return
         data = data.rstrip(b"\r\n\0")
         if b"\n" in data:
             if options.newlines_are_spaces:
                 data = data.replace(b"\n", b" ")
             elif not options.splits_lines:
-                self._add(Frames(data, 1, origin, one_frame=True))
+                self._outbox.add(Frames(data, 1, origin, one_frame=True))
                 return
         if data:
             lines.setdefault(origin, []).append(data)
 
-    def _add(self, frames: Frames) -> None:
-        self._waiting.append(frames)
-        self._waiting_bytes += len(frames.payload)
-        self._wake()
-
-    def _wake(self) -> None:
-        self._all_taken.clear()
-        self._something_waits.set()
-
-    async def _pump_for_ever(self) -> None:
-        while True:
-            await self._something_waits.wait()
-            self._something_waits.clear()
-            frames, self._waiting = self._waiting, []
-            rejected, self._rejected = self._rejected, []
-            self._waiting_bytes = 0
-            if self._is_paused and self._socket:
-                self._is_paused = False
-                asyncio.get_running_loop().add_reader(self._socket.fileno(), self._read)
-            if frames:
-                await self.context.intake.append(frames)
-            if rejected:
-                await self.context.intake.reject(rejected)
-            if not self._waiting and not self._rejected:
-                self._all_taken.set()
+    def _resume(self) -> None:
+        if self._is_paused and self._socket:
+            self._is_paused = False
+            asyncio.get_running_loop().add_reader(self._socket.fileno(), self._read)

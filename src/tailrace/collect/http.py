@@ -6,6 +6,7 @@ ASGI without a framework: a request costs what its body costs.
 import asyncio
 import hmac
 import socket
+import ssl
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Awaitable, Callable, Generator, Mapping
@@ -137,27 +138,29 @@ class _QuietServer(uvicorn.Server):
 
 
 class Server:
-    """Serves an application on a socket that is already open."""
+    """Serves an application on a socket that is already open, with TLS where that is given."""
 
-    def __init__(self, application: Application) -> None:
-        self._server = _QuietServer(
-            uvicorn.Config(
-                application,
-                interface="asgi3",
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                # Who sends is who is connected: a header could say anything.
-                proxy_headers=False,
-                date_header=False,
-                timeout_keep_alive=75,
-                backlog=BACKLOG,
-            )
+    def __init__(self, application: Application, tls: ssl.SSLContext | None = None) -> None:
+        config = uvicorn.Config(
+            application,
+            interface="asgi3",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            # Who sends is who is connected: a header could say anything.
+            proxy_headers=False,
+            date_header=False,
+            timeout_keep_alive=75,
+            backlog=BACKLOG,
         )
+        config.load()
+        # It would make a context of files by itself, but not with all that ours is made with.
+        config.ssl = tls
+        self._server = _QuietServer(config)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, listener: socket.socket) -> None:

@@ -98,8 +98,7 @@ class Request(Options):
 
     retry_attempts: int | None = Field(default=None, ge=0)
     """Repetitions after which a request is given up: its events are rejected, with the last problem
-    as the reason, and `tailrace rejected` lists them and sends them again. Unset: never, and events
-    wait in the buffer."""
+    as the reason. Unset: never, and events wait in the buffer."""
 
     retry_initial_backoff_secs: int = Field(default=1, ge=1)
     """Seconds before the first repetition; the following wait as the Fibonacci numbers grow."""

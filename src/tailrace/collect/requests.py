@@ -1,16 +1,16 @@
 """What sources share that are sent requests over HTTP, each with a protocol of its own on top.
 
-Bodies are read whole, within `MAX_BODY_BYTES` each, as they come and decompressed, and within
+Bodies are read whole, within `max_body_bytes` each, as they come and decompressed, and within
 `MOST_BODIES_BYTES` all together; while the buffer is full none is read, and the peer is told to come
 again. What takes longer than a moment is done in a thread.
 """
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from fnmatch import fnmatchcase
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from typing_extensions import override
 
@@ -18,10 +18,8 @@ from tailrace.collect.http import Answer, Receive, RefusedError, Request, Scope,
 from tailrace.collect.listen import open_listener
 from tailrace.collect.options import split_address
 from tailrace.collect.source import Source, SourceContext
+from tailrace.collect.tls import HttpServerTls
 from tailrace.content import ContentError, ContentTooLargeError, decode_content
-
-MAX_BODY_BYTES = 32 * 1024**2
-"""Largest body: it becomes one frame, and its events are in a worker's memory at once."""
 
 MOST_BODIES_BYTES = 256 * 1024**2
 """Bodies that may be in memory at once."""
@@ -35,9 +33,17 @@ T = TypeVar("T")
 
 
 class RequestSource(Source):
-    """Serves one address; a subclass says what a request means."""
+    """Serves one address; a subclass says what a request means.
 
-    def __init__(self, address: str, option: str, context: SourceContext) -> None:
+    `option` is the name of the option that `address` comes from; `tls` is beside it.
+    """
+
+    max_body_bytes: ClassVar[int] = 32 * 1024**2
+    """Largest body; where it becomes one frame, its events are in a worker's memory at once."""
+
+    def __init__(
+        self, address: str, option: str, tls: HttpServerTls, context: SourceContext
+    ) -> None:
         super().__init__()
         self.context = context
         self.port = 0
@@ -46,6 +52,7 @@ class RequestSource(Source):
         """Size of all bodies that are in memory now."""
         self._address = address
         self._option = option
+        self._tls = tls
         self._server: Server | None = None
 
     @abstractmethod
@@ -61,9 +68,10 @@ class RequestSource(Source):
     async def start(self) -> None:
         host, port = split_address(self._address)
         setting = f"sources.{self.context.component_id}.{self._option}"
+        tls = self._tls.context(setting.removesuffix("address") + "tls")
         listener = open_listener(host, port, setting)
         self.port = listener.getsockname()[1]
-        self._server = Server(self.answer)
+        self._server = Server(self.answer, tls)
         await self._server.start(listener)
         self.context.log.info("listening", source=self.context.component_id, port=self.port)
 
@@ -87,8 +95,8 @@ class RequestSource(Source):
         if self.context.intake.is_full():
             raise RefusedError(503, "cannot take events: the buffer is full", COME_AGAIN)
         announced = request.announced_bytes or 0
-        if announced > MAX_BODY_BYTES:
-            raise RefusedError(413, f"cannot take more than {MAX_BODY_BYTES} bytes")
+        if announced > self.max_body_bytes:
+            raise RefusedError(413, f"cannot take more than {self.max_body_bytes} bytes")
         taken = 0
 
         def take(size_bytes: int) -> None:
@@ -101,7 +109,7 @@ class RequestSource(Source):
         try:
             take(announced)
             # One that comes in chunks does not announce its size: it is counted as it comes.
-            yield await request.read(receive, MAX_BODY_BYTES, _nothing if announced else take)
+            yield await request.read(receive, self.max_body_bytes, _nothing if announced else take)
         finally:
             self.bodies_bytes -= taken
 
@@ -110,7 +118,7 @@ class RequestSource(Source):
         encodings = request.headers.get("content-encoding", "")
 
         def work() -> T:
-            return reader(decode_content(body, encodings, MAX_BODY_BYTES))
+            return reader(decode_content(body, encodings, self.max_body_bytes))
 
         try:
             if encodings or len(body) > LARGE_BODY_BYTES:
@@ -122,16 +130,16 @@ class RequestSource(Source):
             raise RefusedError(400, str(error)) from error
 
 
-def chosen_headers(wanted: tuple[str, ...], request: Request) -> tuple[tuple[str, str | None], ...]:
-    """The headers that are asked for; a name without wildcard that is absent is null, as in
+def chosen(wanted: Sequence[str], present: Mapping[str, str]) -> tuple[tuple[str, str | None], ...]:
+    """Headers or parameters that are asked for; a name without wildcard that is absent is null, as in
     Vector."""
     found: dict[str, str | None] = {}
     for pattern in wanted:
         if "*" in pattern:
-            names = (name for name in request.headers if fnmatchcase(name, pattern.lower()))
-            found |= {name: request.headers[name] for name in names}
+            names = (name for name in present if fnmatchcase(name, pattern.lower()))
+            found |= {name: present[name] for name in names}
         else:
-            found[pattern] = request.headers.get(pattern.lower())
+            found[pattern] = present.get(pattern, present.get(pattern.lower()))
     return tuple(found.items())
 
 

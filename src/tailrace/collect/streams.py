@@ -10,23 +10,21 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Protocol, cast
 
 from typing_extensions import override
 
 from tailrace.collect.framing import Lines
 from tailrace.collect.listen import BACKLOG, address_of_peer
+from tailrace.collect.outbox import Outbox
 from tailrace.collect.source import Frames, Origin, RejectedLine, Source, SourceContext
+from tailrace.collect.tcp import TcpOptions
+from tailrace.collect.tls import accepting
 
 READ_BYTES = 1024**2
 """Most that is read of a connection at once: each read costs a trip around the event loop."""
 
-MOST_WAITING_BYTES = 16 * 1024**2
-"""So much may wait for the journal before connections are not read any more."""
-
 SILENCE_SECS = 0.05
-LEAST_GRACE_SECS = 0.5
 
 
 class Framer(Protocol):
@@ -51,12 +49,9 @@ class StreamOptions:
     framer: Callable[[], Framer]
     origin: Callable[[str, int], Origin]
     """Of a peer's address and port."""
-    connection_limit: int | None = None
-    keepalive_secs: int | None = None
+    tcp: TcpOptions
     shutdown_timeout_secs: int = 30
     max_connection_duration_secs: int | None = None
-    permit_origin: tuple[IPv4Network | IPv6Network, ...] | None = None
-    receive_buffer_bytes: int | None = None
     clean_up: Callable[[], None] = lambda: None
     """Called when nobody listens any more."""
 
@@ -65,8 +60,7 @@ class StreamSource(Source):
     """Listens on one socket.
 
     All connections read into one buffer, one after the other, as the event loop has it; complete
-    lines of all of them wait in one list, which goes to the journal as a whole. When more than
-    `MOST_WAITING_BYTES` wait, no connection is read until the journal has taken them.
+    lines of all of them wait in one outbox. When that is congested, no connection is read.
     """
 
     def __init__(self, options: StreamOptions, context: SourceContext) -> None:
@@ -74,33 +68,28 @@ class StreamSource(Source):
         self.options = options
         self.context = context
         self.buffer: bytearray = bytearray(READ_BYTES)
+        self.view = memoryview(self.buffer)
         self.connections: set[Connection] = set()
         self.port = 0
         """The port that it listens on, once it does."""
         self._server: asyncio.Server | None = None
-        self._pump: asyncio.Task[None] | None = None
-        self._waiting: list[Frames] = []
-        self._waiting_bytes = 0
-        self._rejected: list[RejectedLine] = []
-        self._something_waits = asyncio.Event()
-        self._all_taken = asyncio.Event()
-        self._all_taken.set()
+        self._outbox = Outbox(context, self._resume)
         self._last_arrival = 0.0
 
     @override
     async def start(self) -> None:
+        setting = f"sources.{self.context.component_id}.tls"
+        tls = self.options.tcp.tls.context(setting)
         listener = self.options.listen()
-        if self.options.receive_buffer_bytes:
-            listener.setsockopt(
-                socket.SOL_SOCKET, socket.SO_RCVBUF, self.options.receive_buffer_bytes
-            )
+        self.options.tcp.prepare(listener)
         is_unix = listener.family == socket.AF_UNIX
         self.port = 0 if is_unix else listener.getsockname()[1]
         loop = asyncio.get_running_loop()
-        self._pump = loop.create_task(self._pump_for_ever())
-        self.tasks.append(self._pump)
+        self.tasks.append(self._outbox.start())
         create = loop.create_unix_server if is_unix else loop.create_server
-        self._server = await create(lambda: Connection(self), sock=listener, backlog=BACKLOG)
+        self._server = await create(
+            lambda: Connection(self), sock=listener, backlog=BACKLOG, **accepting(tls)
+        )
         self.context.log.info("listening", source=self.context.component_id, port=self.port)
 
     @override
@@ -114,46 +103,28 @@ class StreamSource(Source):
                 await self._until_silent()
         for connection in list(self.connections):
             connection.abandon("the collector stopped in the middle of this line")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(grace_secs, LEAST_GRACE_SECS)):
-                await self._all_taken.wait()
-        if self._pump:
-            self._pump.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._pump
-        if not self._all_taken.is_set():
-            # The buffer is full, or the disk: what TCP brought last has no place.
-            self.context.log.error(
-                "cannot keep what came last: the buffer is full",
-                source=self.context.component_id,
-            )
+        await self._outbox.stop(grace_secs)
 
     def take(self, lines: Lines, origin: Origin) -> None:
         """Complete lines of a connection."""
         self._last_arrival = self.context.clock.monotonic()
         if lines.payload:
-            self._waiting.append(Frames(lines.payload, lines.count, origin))
-            self._waiting_bytes += len(lines.payload)
+            self._outbox.add(Frames(lines.payload, lines.count, origin))
         for frame in lines.apart:
-            self._waiting.append(Frames(frame, 1, origin, one_frame=True))
-            self._waiting_bytes += len(frame)
+            self._outbox.add(Frames(frame, 1, origin, one_frame=True))
         for beginning in lines.too_long:
             self.reject(RejectedLine(beginning, "line too long", origin.peer))
-        self._all_taken.clear()
-        self._something_waits.set()
-        if self._waiting_bytes > MOST_WAITING_BYTES:
+        if self.is_congested():
             for connection in self.connections:
                 connection.pause()
 
     def reject(self, line: RejectedLine) -> None:
         """A piece of a connection that is no line."""
-        self._rejected.append(line)
-        self._all_taken.clear()
-        self._something_waits.set()
+        self._outbox.reject(line)
 
     def is_congested(self) -> bool:
         """Whether connections must not be read now."""
-        return self._waiting_bytes > MOST_WAITING_BYTES
+        return self._outbox.is_congested()
 
     def opened(self, connection: "Connection") -> None:
         """A connection begins."""
@@ -165,21 +136,9 @@ class StreamSource(Source):
         self.connections.discard(connection)
         self.context.metrics.connections(len(self.connections))
 
-    async def _pump_for_ever(self) -> None:
-        while True:
-            await self._something_waits.wait()
-            self._something_waits.clear()
-            frames, self._waiting = self._waiting, []
-            rejected, self._rejected = self._rejected, []
-            self._waiting_bytes = 0
-            for connection in self.connections:
-                connection.resume()
-            if frames:
-                await self.context.intake.append(frames)
-            if rejected:
-                await self.context.intake.reject(rejected)
-            if not self._waiting and not self._rejected:
-                self._all_taken.set()
+    def _resume(self) -> None:
+        for connection in self.connections:
+            connection.resume()
 
     async def _until_silent(self) -> None:
         """Until no connection has sent anything for a moment: what was on its way has come."""
@@ -210,15 +169,12 @@ class Connection(asyncio.BufferedProtocol):
         # A peer on a Unix socket has no address, or one of its own choice.
         peername = transport.get_extra_info("peername")
         host, port = address_of_peer(peername)
-        if not self._is_welcome(host):
+        if not options.tcp.is_welcome(host, len(self._source.connections)):
             transport.abort()
             return
         self._origin = options.origin(host, port)
         self._source.opened(self)
-        if options.keepalive_secs:
-            connected = transport.get_extra_info("socket")
-            connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, options.keepalive_secs)
+        options.tcp.keep_alive(transport.get_extra_info("socket"))
         if options.max_connection_duration_secs:
             self._last_call = asyncio.get_running_loop().call_later(
                 options.max_connection_duration_secs, transport.close
@@ -227,8 +183,9 @@ class Connection(asyncio.BufferedProtocol):
             self.pause()
 
     @override
-    def get_buffer(self, sizehint: int) -> bytearray:
-        return self._source.buffer
+    def get_buffer(self, sizehint: int) -> memoryview:
+        # A view: of a bytearray, asyncio's TLS would fill copies of its parts.
+        return self._source.view
 
     @override
     def buffer_updated(self, nbytes: int) -> None:
@@ -268,10 +225,3 @@ class Connection(asyncio.BufferedProtocol):
         self._source.closed(self)
         if self._transport:
             self._transport.close()
-
-    def _is_welcome(self, host: str) -> bool:
-        options = self._source.options
-        limit, origins = options.connection_limit, options.permit_origin
-        if limit and len(self._source.connections) >= limit:
-            return False
-        return origins is None or any(ip_address(host) in network for network in origins)

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from tailrace.collect.sources import http_server
+from tailrace.collect import requests
 from tailrace.collect.sources.http_server import HttpServerConfig, HttpServerSource
 
 
@@ -24,7 +24,7 @@ def request(**headers: str) -> dict[str, Any]:
 async def test_bodies_together_have_a_limit(
     headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_server, "MOST_BODIES_BYTES", 150)
+    monkeypatch.setattr(requests, "MOST_BODIES_BYTES", 150)
     never_full = SimpleNamespace(intake=SimpleNamespace(is_full=lambda: False))
     source = HttpServerSource(HttpServerConfig(address="127.0.0.1:0"), cast(Any, never_full))
     answers: list[dict[str, Any]] = []

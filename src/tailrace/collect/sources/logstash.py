@@ -1,7 +1,7 @@
 """Source `logstash`: the Lumberjack protocol, versions 1 and 2, as Beats and Logstash speak it.
 
 What is acknowledged is on disk: its events, or what of it could be none, with the reason. Where the
-stream is not the protocol's, the connection is closed, and what came before is kept. There is no TLS.
+stream is not the protocol's, the connection is closed, and what came before is kept.
 """
 
 import asyncio

@@ -30,8 +30,9 @@ from tailrace.collect.otlp import (
 )
 from tailrace.collect.otlp_json import TooManyEventsError, read_json
 from tailrace.collect.pipeline import as_timestamp
-from tailrace.collect.requests import RequestSource, chosen_headers
+from tailrace.collect.requests import RequestSource, chosen
 from tailrace.collect.source import Frames, Origin, RejectedLine, Source, SourceContext
+from tailrace.collect.tls import HttpServerTls
 from tailrace.collect.transform import Event
 
 PROTOBUF = "application/x-protobuf"
@@ -53,6 +54,9 @@ class HttpOptions(Options):
 
     headers: tuple[str, ...] = ()
     """Request headers that become fields; `*` stands for any text."""
+
+    tls: HttpServerTls = HttpServerTls()
+    """Whether and how peers must encrypt what they send."""
 
 
 class OpentelemetryConfig(SourceConfig):
@@ -104,7 +108,7 @@ class OpentelemetrySource(RequestSource):
     """Serves one address; see the module."""
 
     def __init__(self, config: OpentelemetryConfig, context: SourceContext) -> None:
-        super().__init__(config.http.address, "http.address", context)
+        super().__init__(config.http.address, "http.address", config.http.tls, context)
         self.config = config
 
     @override
@@ -157,7 +161,7 @@ class OpentelemetrySource(RequestSource):
             await self.context.intake.append([frames])
 
     def _headers(self, request: Request) -> tuple[tuple[str, str | None], ...]:
-        return chosen_headers(self.config.http.headers, request)
+        return chosen(self.config.http.headers, request.headers)
 
     async def _reject(self, request: Request, rejected: list[tuple[bytes, str]]) -> None:
         await self.context.intake.reject(

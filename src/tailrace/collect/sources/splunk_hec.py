@@ -22,6 +22,7 @@ from tailrace.collect.http import Answer, Receive, RefusedError, Request
 from tailrace.collect.options import Address
 from tailrace.collect.requests import COME_AGAIN, RequestSource
 from tailrace.collect.source import Frames, Origin, RejectedLine, Source, SourceContext
+from tailrace.collect.tls import HttpServerTls
 
 ROOT = "/services/collector"
 CODES = {400: 6, 404: 404, 405: 404, 413: 6, 503: 9}
@@ -61,6 +62,9 @@ class SplunkHecConfig(SourceConfig):
     acknowledgements: HecAcknowledgements = HecAcknowledgements()
     """Whether clients may ask later what became of a request."""
 
+    tls: HttpServerTls = HttpServerTls()
+    """Whether and how peers must encrypt what they send."""
+
     @override
     def added_fields(self) -> frozenset[str]:
         return frozenset({"host", "splunk_channel"})
@@ -75,7 +79,7 @@ class SplunkHecSource(RequestSource):
     """Serves one address; see the module."""
 
     def __init__(self, config: SplunkHecConfig, context: SourceContext) -> None:
-        super().__init__(config.address, "address", context)
+        super().__init__(config.address, "address", config.tls, context)
         self.config = config
         self._next_ids: dict[str, int] = {}
         """By channel."""

@@ -4,7 +4,7 @@ All problems are found in one go, as far as one does not hide another: a file th
 hides what is in it, and a component with a wrong option hides what its programs say.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import indent
 from typing import Any, TypeVar
@@ -167,9 +167,13 @@ def _check_codec(merged: Merged, name: str, source: Options) -> None:
 
 def _check_templates(merged: Merged, name: str, sink: SinkConfig) -> None:
     """Refuse templates; first those that Vector refuses, too, because anybody could steer them."""
-    for option in type(sink).model_fields:
-        value = getattr(sink, option)
-        if option in sink.templates or not isinstance(value, str) or "{{" not in value:
+    given = {
+        option: value
+        for option, value in merged.data["sinks"][name].items()
+        if option not in sink.templates
+    }
+    for place, value in _texts((), given):
+        if "{{" not in value:
             continue
         message = f"Tailrace does not fill in templates: {value!r}; give a fixed name"
         if value.lstrip().startswith("{{"):
@@ -177,7 +181,17 @@ def _check_templates(merged: Merged, name: str, sink: SinkConfig) -> None:
                 f"an event could choose any value here: {value!r} needs a literal prefix, as in "
                 f"'logs_{value.strip()}'"
             )
-        merged.wrong(("sinks", name, option), message)
+        merged.wrong(("sinks", name, *place), message)
+
+
+def _texts(place: Place, value: Any) -> Iterator[tuple[Place, str]]:
+    """Every text in a table, with its place."""
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in items:
+            yield from _texts((*place, key), item)
 
 
 def _tests(merged: Merged, wiring: Wiring, timezone: str) -> tuple[UnitTest, ...]:

@@ -50,6 +50,9 @@ def _in_words(model: type[BaseModel], table: Any, details: ErrorDetails) -> Wron
     if kind == "missing":
         missing = str(details["loc"][-1])
         return Wrong((*place, missing), "this option is missing, and has no default")
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        # Not the whole table in words: it may hold a password.
+        return _wrong_tag(place, details)
     if kind == "value_error":
         return Wrong(place, message.removeprefix("Value error, "))
     if kind == "literal_error":
@@ -57,6 +60,17 @@ def _in_words(model: type[BaseModel], table: Any, details: ErrorDetails) -> Wron
         return Wrong(place, f"cannot be {details['input']!r}; it must be {expected}")
     plain = message.replace("valid tuple", "list").replace("Tuple", "List").removeprefix("Input ")
     return Wrong(place, f"cannot be {_short(details['input'])}: {plain}")
+
+
+def _wrong_tag(place: Place, details: ErrorDetails) -> Wrong:
+    """The option that says which of several tables another one is."""
+    context = details.get("ctx", {})
+    name = str(context.get("discriminator", "")).strip("'")
+    if details["type"] == "union_tag_not_found":
+        return Wrong((*place, name), "this option is missing, and has no default")
+    expected = str(context.get("expected_tags", ""))
+    known = " or ".join(expected.rsplit(", ", 1))
+    return Wrong((*place, name), f"cannot be {context.get('tag')!r}; it must be {known}")
 
 
 def _place_in(table: Any, location: tuple[str | int, ...]) -> Place:

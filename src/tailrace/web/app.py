@@ -23,7 +23,7 @@ from tailrace.web.api import health
 from tailrace.web.api import logs as api_logs
 from tailrace.web.context import Context
 from tailrace.web.delivery import Collector
-from tailrace.web.intake import elasticsearch
+from tailrace.web.intake import elasticsearch, loki
 from tailrace.web.intake.forward import Forwarder
 from tailrace.web.live import LiveHub
 from tailrace.web.metrics import CountRequests, WebMetrics
@@ -42,6 +42,7 @@ SUMMARY_LIMITS: Final = Limits(max_seconds=1.0)
 
 FOREIGN_ERRORS: Final[Mapping[str, problems.ErrorForm]] = {
     elasticsearch.PREFIX: elasticsearch.error_answer,
+    loki.PREFIX: loki.error_answer,
 }
 """The forms that errors have below these paths."""
 
@@ -83,6 +84,7 @@ def create_app(settings: Settings, store: Reader, clock: Clock | None = None) ->
         page_dashboards.router,
         api_dashboards.router,
         elasticsearch.router,
+        loki.router,
     ):
         app.include_router(router)
     for pack in find_packs(settings):

@@ -158,7 +158,7 @@ async def test_large_bodies_are_refused(
 async def test_too_many_bodies_at_once_are_told_to_come_again(
     forwarding: Forwarding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forward, "MOST_BODIES_BYTES", 150)
+    monkeypatch.setattr(forward, "MOST_BODIES_BYTES", 250)
     came, go = asyncio.Event(), asyncio.Event()
 
     async def slow() -> AsyncIterator[bytes]:

@@ -4,15 +4,16 @@ Guarantees:
 - `take` returns only when the intake has answered 200, which it does when every event is on disk.
   Any other end is an HTTPException: 429 with Retry-After while the buffer is full, 503 while the
   collector is out of reach, 400 and 413 for bodies that cannot be taken.
-- A body is at most `MAX_BODY_BYTES`, as it comes and decompressed. All that are being received take
-  at most `MOST_BODIES_BYTES`, and of those that take long at most `LARGE_AT_ONCE` are being worked on.
+- A body is at most `MAX_BODY_BYTES`, as it comes and decompressed. All bodies that are here, and what
+  became of them, take at most `MOST_BODIES_BYTES`; of large or compressed ones, which may become much
+  more while they are read, `LARGE_AT_ONCE` are read at a time.
 - An answer that is lost on the way here leaves the client with an error, though its events may be
   stored: it sends them again, and they are there twice.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Protocol, TypeVar
 
 import httpx
@@ -25,10 +26,10 @@ from tailrace.web.intake.lines import BadBodyError, TooLargeError
 
 MAX_BODY_BYTES = 32 * 1024**2
 MOST_BODIES_BYTES = 256 * 1024**2
-LARGE_AT_ONCE = 4
+LARGE_AT_ONCE = 2
 
 LARGE_BODY_BYTES = 64 * 1024
-"""A larger body, or a compressed one, is worked on in a thread."""
+"""A larger body, or a compressed one, is read in a thread."""
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 RETRY_AFTER_SECS = 2
@@ -58,12 +59,16 @@ class Forwarder:
         """Give its connections back."""
         await self._client.aclose()
 
-    async def take(self, request: Request, translate: Callable[[bytes], T]) -> T:
+    async def take(
+        self, request: Request, translate: Callable[[bytes], T], encodings: str | None = None
+    ) -> T:
         """What `translate` made of the request's body, once its events are durable.
 
-        Raises HTTPException; `translate` may raise BadBodyError.
+        `encodings` are undone before, by default those of the header Content-Encoding. Raises
+        HTTPException; `translate` may raise BadBodyError.
         """
-        encodings = request.headers.get("content-encoding", "")
+        if encodings is None:
+            encodings = request.headers.get("content-encoding", "")
 
         def work(body: bytes) -> T:
             try:
@@ -76,12 +81,30 @@ class Forwarder:
         async with self._body(request) as body:
             if not encodings and len(body) <= LARGE_BODY_BYTES:
                 made = work(body)
+            else:
+                async with self._large:
+                    made = await asyncio.to_thread(work, body)
+            with self._memory() as use:
+                use(len(made.payload))
                 await self._send(made.payload)
-                return made
-            async with self._large:
-                made = await asyncio.to_thread(work, body)
-                await self._send(made.payload)
-                return made
+        return made
+
+    @contextmanager
+    def _memory(self) -> Iterator[Callable[[int], None]]:
+        """Gives what takes memory, within `MOST_BODIES_BYTES`; all of it is given back at the end."""
+        used_bytes = 0
+
+        def use(size_bytes: int) -> None:
+            nonlocal used_bytes
+            if self._bodies_bytes + size_bytes > MOST_BODIES_BYTES:
+                raise _full("too many at once")
+            used_bytes += size_bytes
+            self._bodies_bytes += size_bytes
+
+        try:
+            yield use
+        finally:
+            self._bodies_bytes -= used_bytes
 
     @asynccontextmanager
     async def _body(self, request: Request) -> AsyncIterator[bytes]:
@@ -90,21 +113,20 @@ class Forwarder:
         if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
             raise _too_large()
         parts: list[bytes] = []
-        size_bytes = 0
-        try:
-            async for part in request.stream():
-                size_bytes += len(part)
-                self._bodies_bytes += len(part)
-                if size_bytes > MAX_BODY_BYTES:
-                    raise _too_large()
-                if self._bodies_bytes > MOST_BODIES_BYTES:
-                    raise _full("too many at once")
-                parts.append(part)
+        room_bytes = MAX_BODY_BYTES
+        with self._memory() as use:
+            try:
+                async for part in request.stream():
+                    room_bytes -= len(part)
+                    if room_bytes < 0:
+                        raise _too_large()
+                    use(len(part))
+                    parts.append(part)
+            except ClientDisconnect as error:
+                raise HTTPException(
+                    400, "cannot read the body: the connection was closed"
+                ) from error
             yield b"".join(parts)
-        except ClientDisconnect as error:
-            raise HTTPException(400, "cannot read the body: the connection was closed") from error
-        finally:
-            self._bodies_bytes -= size_bytes
 
     async def _send(self, payload: bytes) -> None:
         if not payload:

@@ -99,17 +99,21 @@ class Pack(BaseModel):
     def values(self, settings: Settings, environment: Mapping[str, str] | None = None) -> Values:
         """What the pack's variables are, by name; UsageError for one that cannot be."""
         given = os.environ if environment is None else environment
-        return {name: known.read(settings, given) for name, known in self.variables.items()}
+        found: Values = {}
+        for name, variable in self.variables.items():
+            found[name] = variable.read({**dict(settings), **found}, given)
+        return found
 
     def own_options(
         self, settings: Settings, environment: Mapping[str, str] | None = None
     ) -> Values:
         """Options of `tailrace generate` that the environment sets by the pack's own names."""
         given = os.environ if environment is None else environment
+        values = self.values(settings, given)
         return {
-            known.option: known.read(settings, given)
-            for known in self.variables.values()
-            if known.option and known.environment in given
+            variable.option: values[name]
+            for name, variable in self.variables.items()
+            if variable.option and variable.environment in given
         }
 
     def demo_target(self, settings: Settings) -> str:

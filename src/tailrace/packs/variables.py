@@ -11,7 +11,6 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tailrace.errors import UsageError
-from tailrace.settings import Settings
 
 Value = str | int | float | None
 Values = dict[str, Value]
@@ -33,7 +32,8 @@ class Variable(BaseModel):
     """What it sets, for people: the size of a batch."""
 
     default: Value = None
-    """Its value where the environment has none; text may hold `{fields}` of Settings."""
+    """Its value where the environment has none; text may hold `{fields}` of Settings and variables that
+    are listed before it."""
 
     type: Literal["text", "integer", "number"] = "text"
     """What it must be."""
@@ -41,12 +41,11 @@ class Variable(BaseModel):
     option: Option | None = None
     """The option of `tailrace generate` that it stands for; the option itself beats it."""
 
-    def read(self, settings: Settings, environment: Mapping[str, str]) -> Value:
-        """Its value; UsageError for one that is not of its type."""
+    def read(self, known: Mapping[str, object], environment: Mapping[str, str]) -> Value:
+        """Its value; `known` is what its default may hold. UsageError for one that cannot be."""
         text = environment.get(self.environment)
         if text is None:
-            default = self.default
-            return default.format(**dict(settings)) if isinstance(default, str) else default
+            return self.default.format(**known) if isinstance(self.default, str) else self.default
         try:
             return _READERS[self.type](text)
         except ValueError as error:

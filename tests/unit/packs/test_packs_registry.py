@@ -123,6 +123,7 @@ name: {name}
 description: mine
 variables:
   file: {{environment: MINE_FILE, default: "{{data_dir}}/x.log", help: the file, option: to}}
+  old: {{environment: MINE_OLD, default: "{{file}}.*", help: old files}}
   size: {{environment: MINE_SIZE, type: integer, help: a batch's size, option: batch_size}}
 settings:
   file: [sources.one.include.1, sinks.two.path]
@@ -135,10 +136,14 @@ def test_variables_have_names_in_the_environment_and_defaults_of_settings(tmp_pa
     write_pack(tmp_path, "mine", VARIABLES.format(name="mine"))
     settings = Settings.read(packs_dir=tmp_path, data_dir="here")
     [mine] = find_packs(settings, ["mine"])
-    assert mine.values(settings, {}) == {"file": "here/x.log", "size": None}
+    assert mine.values(settings, {}) == {
+        "file": "here/x.log",
+        "old": "here/x.log.*",
+        "size": None,
+    }
     assert mine.own_options(settings, {}) == {}
     given = {"MINE_FILE": "other", "MINE_SIZE": "7"}
-    assert mine.values(settings, given) == {"file": "other", "size": 7}
+    assert mine.values(settings, given) == {"file": "other", "old": "other.*", "size": 7}
     assert mine.own_options(settings, given) == {"to": "other", "batch_size": 7}
     with pytest.raises(UsageError, match=r"MINE_SIZE='many'.*a batch's size"):
         mine.values(settings, {"MINE_SIZE": "many"})

@@ -112,13 +112,10 @@ Drawing = Table | tuple[Bar, ...] | Value | Lines
 
 
 def draw(answer: Answer, ends: Ends) -> Drawing:
-    """What the panel shows of its answer."""
+    """What the panel shows of its answer; of one without rows, which has no columns, nothing."""
+    if not answer.result.rows and answer.panel.kind != "value":
+        return Table((), ())
     return _DRAW[answer.panel.kind](answer, ends)
-
-
-def is_empty(answer: Answer) -> bool:
-    """Whether there is nothing to show."""
-    return not answer.result.rows
 
 
 def _draw_table(answer: Answer, ends: Ends) -> Table:
@@ -154,7 +151,7 @@ def _draw_bars(answer: Answer, ends: Ends) -> tuple[Bar, ...]:
 
 
 def _draw_value(answer: Answer, ends: Ends) -> Value:
-    _expect(answer, len(answer.result.columns) == 1, "one number")
+    _expect(answer, len(answer.result.columns) < 2, "one number")
     value = answer.result.value() if answer.result.rows else None
     number, unit = number_of(value), answer.panel.unit
     text, _, rest = format_number(number, unit, short=True).partition(" ")

@@ -1,0 +1,87 @@
+"""Pages in a real browser, and a real collector that fills what they show."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+from playwright.sync_api import Browser, Page
+
+from tailrace.cli.up import write_pipelines
+from tailrace.packs import find_packs
+from tailrace.packs.logs.generate import LogGenerator
+from tailrace.settings import Settings
+from tests.processes import Process, answers
+from tests.web_system import WebSystem, free_port
+
+ARGUMENTS: Final = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-dev-shm-usage",
+]  # fmt: skip
+
+
+@contextmanager
+def opened(browser: Browser, system: WebSystem, path: str = "/", **options: Any) -> Iterator[Page]:
+    """A page that must neither complain nor ask another host for anything."""
+    context = browser.new_context(**{"viewport": {"width": 1360, "height": 860}, **options})
+    complaints: list[str] = []
+    page = context.new_page()
+    page.on(
+        "console",
+        lambda message: complaints.append(message.text) if message.type == "error" else None,
+    )
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "request",
+        lambda request: (
+            None
+            if request.url.startswith((f"{system.url}/", "data:"))
+            else complaints.append(request.url)
+        ),
+    )
+    page.set_default_timeout(20_000)
+    page.goto(f"{system.url}{path}")
+    yield page
+    context.close()
+    assert complaints == []
+
+
+@contextmanager
+def collecting(system: WebSystem, folder: Path) -> Iterator[str]:
+    """A real collector over the engine, with the pages told of it; the address of its intake."""
+    ports = {name: f"127.0.0.1:{free_port()}" for name in ("intake_tcp", "intake_http")}
+    settings = Settings.read(
+        data_dir=folder,
+        engine_port=system.engine.port,
+        collector_port=int(system.environment["TAILRACE_COLLECTOR_PORT"]),
+        **ports,
+    )
+    [pipeline] = write_pipelines(settings, find_packs(settings, ["logs"]))
+    with Process(["collect", str(pipeline)], settings.as_environment()) as collector:
+        ready = f"http://127.0.0.1:{settings.collector_port}/readyz"
+        collector.wait_for(lambda: answers(ready), "answer to /readyz")
+        yield f"http://{ports['intake_http']}"
+
+
+def generate_into(system: WebSystem, intake: str) -> None:
+    """A quarter of an hour of a shop's logs, through the collector; wait until all are there."""
+    span_secs, start = 14.8 * 60, datetime.now(UTC) - timedelta(minutes=14.9)
+    lines: list[str] = []
+    passed = 0.0
+    for chunk in LogGenerator(seed=4, events_per_sec=24).chunks():
+        if passed >= span_secs:
+            break
+        lines += chunk.render(int((start.timestamp() + passed) * 1e9), chunk.secs)
+        passed += chunk.secs
+    for first in range(0, len(lines), 5000):
+        body = "\n".join(line.strip() for line in lines[first : first + 5000])
+        assert httpx.post(intake, content=body, timeout=60).status_code == 200
+    for _ in range(600):
+        if system.store.query("SELECT count() FROM logs.application_logs").value() == len(lines):
+            return
+        time.sleep(0.05)
+    raise AssertionError("not all rows arrived")

@@ -1,0 +1,19 @@
+"""The browser that the tests of pages share."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from tests.browsing import ARGUMENTS
+from tests.needs import need_program
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = need_program("chromium", "chromium")
+    expect.set_options(timeout=20_000)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield started
+        started.close()

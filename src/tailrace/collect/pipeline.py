@@ -10,8 +10,6 @@ part spans more than a tenth of a second of arrivals, for they must know the tim
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Literal
 
 import orjson
@@ -25,10 +23,10 @@ from tailrace.collect.source import Origin, Position
 from tailrace.collect.stateful import Moment, StatefulTransform
 from tailrace.collect.transform import (
     Event,
-    Timestamp,
     Transform,
     TransformConfig,
     TransformContext,
+    as_timestamp,
 )
 
 EVENTS_AT_ONCE = 5000
@@ -321,10 +319,3 @@ def _copy_value(value: object) -> object:
 def _common_peer(part: Sequence[Frame]) -> str:
     peers = {frame.origin.peer for frame in part}
     return peers.pop() if len(peers) == 1 else ""
-
-
-@lru_cache(256)
-def as_timestamp(milliseconds: int) -> Timestamp:
-    """Milliseconds since 1970 as an event has them."""
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return Timestamp(moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds % 1000:03d}Z")

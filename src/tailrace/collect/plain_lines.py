@@ -13,12 +13,11 @@ from tailrace.collect.buffer.format import Record
 from tailrace.collect.pipeline import (
     PipelineSpec,
     Processed,
-    as_timestamp,
     read_origin,
     read_reject_reason,
 )
 from tailrace.collect.sink import Encoder, RejectedRow
-from tailrace.collect.transform import Event
+from tailrace.collect.transform import Event, as_timestamp
 
 PLAIN_CODEC = "bytes"
 

@@ -10,12 +10,17 @@ in the order they went in.
 from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
 from pydantic import Field
 
 from tailrace.collect.component import Options
+
+FILTERED = "filtered"
+"""Reason for which a condition discards events."""
 
 Event = dict[str, Any]
 """One event: JSON values, and `Timestamp` for what Vector holds as a timestamp."""
@@ -28,6 +33,13 @@ class Timestamp(str):
     """
 
     __slots__ = ()
+
+
+@lru_cache(256)
+def as_timestamp(milliseconds: int) -> Timestamp:
+    """Milliseconds since 1970 as an event has them."""
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return Timestamp(moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds % 1000:03d}Z")
 
 
 @dataclass(slots=True)
@@ -73,6 +85,15 @@ class Transform(ABC):
         """Transform one batch."""
 
 
+@dataclass(frozen=True)
+class VrlStep:
+    """A transform that is nothing but VRL: a program, or a condition that lets events through."""
+
+    source: str
+    timezone: str
+    is_condition: bool = False
+
+
 class TransformConfig(Options, ABC):
     """A transform's options, as they stand in the file; built into a Transform in the worker."""
 
@@ -94,6 +115,11 @@ class TransformConfig(Options, ABC):
         """What is wrong with programs inside the options: (option, diagnostics) each."""
         del timezone
         return []
+
+    def vrl_step(self, context: TransformContext) -> VrlStep | None:
+        """What it does to events that do not fail, where that is nothing but VRL."""
+        del context
+        return None
 
     @abstractmethod
     def build(self, context: TransformContext) -> Transform:

@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
 from tailrace.collect.buffer.segment import Segment
+from tailrace.collect.fused import fused
 from tailrace.collect.pipeline import Frame, Pipeline, PipelineSpec, Processed, frames
 from tailrace.collect.plain_lines import are_plain, process_plain
 from tailrace.collect.sink import Encoder, RejectedRow
@@ -46,19 +47,35 @@ def serve(connection: Connection, specs: Mapping[str, PipelineSpec]) -> None:
     """A worker's life: jobs come in, results go out, until the connection is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    pipelines = {source_id: Pipeline(spec) for source_id, spec in specs.items()}
+    ways = {source_id: Ways(spec) for source_id, spec in specs.items()}
     while True:
         try:
             job: Job = connection.recv()
         except (EOFError, OSError):
             return
-        spec = specs[job.source_id]
-        if job.span is None and are_plain(spec, job.encoders):
-            connection.send(process_plain(spec, job.segment.records(), job.encoders))
-            continue
-        found = list(frames(job.segment.records()))
-        first, end = job.span or (0, len(found))
-        connection.send(pipelines[job.source_id].process(found[first:end], job.encoders))
+        connection.send(ways[job.source_id].process(job))
+
+
+class Ways:
+    """The long way of a source's segments, and the shorter ones with the same end."""
+
+    def __init__(self, spec: PipelineSpec) -> None:
+        self._spec = spec
+        self._pipeline = Pipeline(spec)
+        self._fused = fused(spec, self._pipeline)
+
+    def process(self, job: Job) -> Processed:
+        """What becomes of a job's segment."""
+        if job.span is not None:
+            first, end = job.span
+            found = list(frames(job.segment.records()))
+            return self._pipeline.process(found[first:end], job.encoders)
+        records = job.segment.records()
+        if are_plain(self._spec, job.encoders):
+            return process_plain(self._spec, records, job.encoders)
+        if self._fused:
+            return self._fused.process(records, job.encoders)
+        return self._pipeline.process(list(frames(records)), job.encoders)
 
 
 Life = Callable[[Connection, Mapping[str, PipelineSpec]], None]

@@ -19,13 +19,14 @@ import yaml
 
 from tailrace.collect.config import Config, installed_components
 from tailrace.collect.config.load import load_with
-from tailrace.collect.pipeline import as_timestamp
 from tailrace.collect.transform import Event, Timestamp
 from tailrace.errors import ConfigurationError
 
 FOLDER = Path(__file__).parent / "components"
 ARRIVAL_MS = 1_764_000_000_000
-"""When everything arrives: 2025-11-24T16:00:00Z."""
+"""When everything arrives."""
+ARRIVAL = "2025-11-24T16:00:00.000Z"
+"""The same, as an event has it."""
 
 KEYS = {
     "sources": {"send", "events", "rejected", "answers", "env", "any_order"},
@@ -181,7 +182,7 @@ def fitted(expected: Any, found: Any) -> Any:
 
 def without_added(expected: list[Event], found: list[Event], source_type: str) -> list[Event]:
     """The events without what every source adds, where the case does not speak of it."""
-    added = {"timestamp": as_timestamp(ARRIVAL_MS), "source_type": source_type}
+    added = {"timestamp": ARRIVAL, "source_type": source_type}
     return [
         {
             name: value

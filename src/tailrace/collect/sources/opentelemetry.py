@@ -29,11 +29,10 @@ from tailrace.collect.otlp import (
     status_protobuf,
 )
 from tailrace.collect.otlp_json import TooManyEventsError, read_json
-from tailrace.collect.pipeline import as_timestamp
 from tailrace.collect.requests import RequestSource, chosen
 from tailrace.collect.source import Frames, Origin, RejectedLine, Source, SourceContext
 from tailrace.collect.tls import HttpServerTls
-from tailrace.collect.transform import Event
+from tailrace.collect.transform import Event, as_timestamp
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"

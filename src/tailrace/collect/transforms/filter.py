@@ -6,13 +6,20 @@ error, as in Vector.
 
 from typing_extensions import override
 
-from tailrace.collect.condition import Condition, ConditionConfig, condition_problem
+from tailrace.collect.condition import (
+    Condition,
+    ConditionConfig,
+    condition_problem,
+    source_of,
+)
 from tailrace.collect.transform import (
+    FILTERED,
     Event,
     Outputs,
     Transform,
     TransformConfig,
     TransformContext,
+    VrlStep,
 )
 
 
@@ -26,6 +33,10 @@ class FilterConfig(TransformConfig):
     def problems(self, timezone: str) -> list[tuple[str, str]]:
         problem = condition_problem(self.condition, timezone)
         return [("condition", problem)] if problem else []
+
+    @override
+    def vrl_step(self, context: TransformContext) -> VrlStep:
+        return VrlStep(source_of(self.condition), context.timezone, is_condition=True)
 
     @override
     def build(self, context: TransformContext) -> Transform:
@@ -45,6 +56,6 @@ class Filter(Transform):
             if answer is True:
                 outputs.default.append(event)
                 continue
-            outputs.discarded["filtered"] += 1
+            outputs.discarded[FILTERED] += 1
             outputs.errors += answer is not False
         return outputs

@@ -19,6 +19,7 @@ from tailrace.collect.transform import (
     Transform,
     TransformConfig,
     TransformContext,
+    VrlStep,
     as_json,
 )
 from tailrace.collect.vrl import Failure, Program, check, known_timezone
@@ -86,6 +87,10 @@ class RemapConfig(TransformConfig):
         if self.file is not None:
             return self.file.read_text("utf-8")
         return "".join(path.read_text("utf-8") + "\n" for path in self.files or ())
+
+    @override
+    def vrl_step(self, context: TransformContext) -> VrlStep:
+        return VrlStep(self.program(), self.timezone or context.timezone)
 
     @override
     def build(self, context: TransformContext) -> Transform:

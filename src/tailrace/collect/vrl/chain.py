@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tailrace.collect.json_text import MAX_DEPTH
+from tailrace.collect.transform import VrlStep
 from tailrace.collect.vrl.lexer import calls_of, may_deepen, returns_early, uses_metadata
 from tailrace.collect.vrl.nesting import NestingGuard
 from tailrace.collect.vrl.program import Runner
@@ -52,14 +53,6 @@ _LONG_NUMBER = re.compile(rb"[0-9]{19,}")
 _INT64_MOST = 2**63 - 1
 
 
-@dataclass(frozen=True)
-class Step:
-    """A program, or a condition that lets events through."""
-
-    source: str
-    is_condition: bool = False
-
-
 @dataclass
 class Ran:
     """What came of lines."""
@@ -75,16 +68,22 @@ class Ran:
 class Chain:
     """A compiled chain; its programs and conditions must have passed their checks."""
 
-    def __init__(self, steps: Sequence[Step], codec: LineCodec, timezone: str) -> None:
+    def __init__(self, steps: Sequence[VrlStep], codec: LineCodec) -> None:
         self._codec = codec
         self._has_conditions = any(step.is_condition for step in steps)
         text = wrap_chain(steps, codec)
-        self._runner = Runner(Wrapped(text, 0, len(text)), timezone, 0)
+        timezones = {step.timezone for step in steps}
+        self._runner = Runner(Wrapped(text, 0, len(text)), min(timezones), 0)
         calls = {name for step in steps for name, _ in calls_of(step.source)}
         is_simple = not any(
             returns_early(step.source) or uses_metadata(step.source) for step in steps
         )
-        self.is_fit = is_simple and not NestingGuard(calls).is_needed and self._runner.compiles()
+        self.is_fit = (
+            is_simple
+            and len(timezones) == 1
+            and not NestingGuard(calls).is_needed
+            and self._runner.compiles()
+        )
         """Whether it can be run at all."""
 
     def run(self, lines: Sequence[bytes], defaults: str, timestamp: str) -> Ran | None:
@@ -108,7 +107,7 @@ class Chain:
         return Ran(b"".join([line + b"\n" for line in left]), len(left), dropped)
 
 
-def wrap_chain(steps: Sequence[Step], codec: LineCodec) -> str:
+def wrap_chain(steps: Sequence[VrlStep], codec: LineCodec) -> str:
     """The one program that does it all; a dropped event's line is the number of its step."""
     begin = _BEGIN.format(result=RESULT, event=_EVENT[codec])
     end = ""

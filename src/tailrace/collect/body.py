@@ -42,6 +42,17 @@ class Body:
             self.payload += b"\n"
             self.count += 1
 
+    def give_up_longer(self, max_length: int) -> None:
+        """Reject the lines of more bytes than that."""
+        lines = bytes(self.payload).split(b"\n")[:-1]
+        if max(map(len, lines), default=0) <= max_length:
+            return
+        self.payload, self.count = bytearray(), 0
+        self.add(line for line in lines if len(line) <= max_length)
+        for line in lines:
+            if len(line) > max_length:
+                self.reject(line, "line too long")
+
     def reject(self, line: bytes, reason: str) -> None:
         """Take a line that can be none."""
         if len(self.rejected) == MOST_REJECTED:

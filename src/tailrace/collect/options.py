@@ -1,8 +1,8 @@
 """Options that several components share, under Vector's names and with Vector's defaults."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from tailrace.collect.component import Options
 
@@ -60,7 +60,21 @@ class NewlineFraming(Options):
     """Longest line in bytes; longer ones are rejected."""
 
 
-class Framing(Options):
+class AnyFraming(Options):
+    """Base of the options `framing`: a table for each method, of which one is used."""
+
+    method: str
+    """Where a frame ends."""
+
+    @model_validator(mode="after")
+    def _belongs_to_the_method(self) -> Self:
+        for option in sorted(self.model_fields_set - {"method", self.method}):
+            if getattr(self, option) is not None:
+                raise ValueError(f'"{option}" belongs to that method, not to "{self.method}"')
+        return self
+
+
+class Framing(AnyFraming):
     """How a stream of bytes is cut into frames."""
 
     method: Literal["newline_delimited", "bytes"] = "newline_delimited"
@@ -182,3 +196,10 @@ class Acknowledgements(Options):
 
     enabled: bool | None = None
     """Either is kept: acknowledged events are durable before the sink has them."""
+
+
+class Healthcheck(Options):
+    """Whether the destination is asked at start."""
+
+    enabled: bool = True
+    """Ask it and say so when it does not answer; the collector starts either way."""

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from tailrace.collect.component import Component, SourceConfig
 from tailrace.collect.options import Decoding, Framing
-from tailrace.collect.source import Frames, Origin, Source, SourceContext
+from tailrace.collect.source import Frames, Origin, RejectedLine, Source, SourceContext
 
 LINES_AT_ONCE = 1000
 """Lines of one append where there is no pause between them."""
@@ -134,11 +134,22 @@ class DemoLogsSource(Source):
                 return
             at_once = 1 if config.interval else LINES_AT_ONCE
             number = at_once if left is None else min(left, at_once)
-            payload = b"".join(self._line().encode() + b"\n" for _ in range(number))
-            await self._context.intake.append([Frames(payload, payload.count(b"\n"), origin)])
+            await self._hand_over([self._line().encode() for _ in range(number)], origin)
             if config.interval:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), config.interval)
+
+    async def _hand_over(self, lines: list[bytes], origin: Origin) -> None:
+        framing = self._config.framing
+        most = framing.newline_delimited.max_length if framing else None
+        if most is not None:
+            too_long = [line for line in lines if len(line) > most]
+            lines = [line for line in lines if len(line) <= most]
+            await self._context.intake.reject(
+                [RejectedLine(line, "line too long", origin.peer) for line in too_long]
+            )
+        payload = b"".join(line + b"\n" for line in lines)
+        await self._context.intake.append([Frames(payload, payload.count(b"\n"), origin)])
 
     def _line(self) -> str:
         number, self._made = self._made, self._made + 1

@@ -138,8 +138,13 @@ class HttpServerSource(RequestSource):
 
     def _find_frames(self, body: bytes) -> Body:
         if self.config.decoding.codec == "json":
-            return read_json_body(body, self.context.decode)
-        return read_lines_body(body)
+            found = read_json_body(body, self.context.decode)
+        else:
+            found = read_lines_body(body)
+        max_length = self.config.framing.newline_delimited.max_length
+        if max_length is not None:
+            found.give_up_longer(max_length)
+        return found
 
     async def _keep(self, request: Request, found: Body) -> None:
         if found.rejected:

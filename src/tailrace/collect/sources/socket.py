@@ -16,7 +16,7 @@ from tailrace.collect.datagrams import MAX_LENGTH, DatagramOptions, DatagramSour
 from tailrace.collect.delimited import DelimitedFramer
 from tailrace.collect.framing import MAX_LINE_BYTES, LineFramer
 from tailrace.collect.octet_counting import SyslogFramer
-from tailrace.collect.options import Decoding, NewlineFraming
+from tailrace.collect.options import AnyFraming, Decoding, NewlineFraming
 from tailrace.collect.sockets import SocketOptions
 from tailrace.collect.source import Origin, Source, SourceContext
 from tailrace.collect.streams import Framer, StreamOptions, StreamSource
@@ -36,7 +36,7 @@ class CharacterFraming(LengthFraming):
     """The ASCII character that ends a frame."""
 
 
-class SocketFraming(Options):
+class SocketFraming(AnyFraming):
     """How bytes are cut into frames."""
 
     method: Literal["newline_delimited", "character_delimited", "octet_counting", "bytes"]
@@ -130,6 +130,8 @@ class SocketConfig(SocketOptions):
                 f"cannot cut a datagram by framing.method {framing.method!r}: "
                 "give newline_delimited, or leave it out"
             )
+        if not is_stream and framing and framing.newline_delimited.max_length is not None:
+            raise ValueError("a datagram's lines have no length of their own: give max_length")
         return framing
 
     def framer(self) -> Framer:

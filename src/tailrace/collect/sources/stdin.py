@@ -7,7 +7,7 @@ import socket
 from contextlib import suppress
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from typing_extensions import override
 
 from tailrace.collect.component import Component, SourceConfig
@@ -34,10 +34,20 @@ class StdinConfig(SourceConfig):
     """Field that gets this machine's name; empty for none."""
 
     framing: Framing = Framing()
-    """How the stream is cut into lines."""
+    """How the stream is cut into lines; only `newline_delimited`, for a stream has no end."""
 
     decoding: Decoding = Decoding()
     """How a line becomes events."""
+
+    @field_validator("framing")
+    @classmethod
+    def _has_an_end(cls, framing: Framing) -> Framing:
+        if framing.method == "bytes":
+            raise ValueError(
+                "cannot cut a stream by framing.method 'bytes': "
+                "give newline_delimited, or leave it out"
+            )
+        return framing
 
     @override
     def added_fields(self) -> frozenset[str]:

@@ -1,6 +1,7 @@
 """Sends to a source what a case's `send` says, by the protocol that it names.
 
-`tcp`, `unix`: texts (or bytes), each over a connection of its own. `udp`, `unix_datagram`: datagrams.
+`tcp`, `unix`: texts (or bytes), each over a connection of its own; `tcp_together`: over connections
+that are all open at once, `tcp_held`: that are left open. `udp`, `unix_datagram`: datagrams.
 `stdin`: a text. `http`: requests. `forward`: messages of Fluentd's protocol. `lumberjack`: windows of
 events. `files`: what is in files at the start, and `then` what is done to them. What the peer is
 answered is returned.
@@ -28,6 +29,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from tailrace.collect.source import Frames, Position, RejectedLine, Source
 
 Answers = list[Any]
+Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 
 @dataclass
@@ -73,7 +75,7 @@ def as_bytes(text: str | bytes) -> bytes:
 
 
 async def send_streams(
-    connect: Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]],
+    connect: Connect,
     streams: Sequence[str | bytes],
 ) -> Answers:
     """One connection after the other; what each is answered until it is closed."""
@@ -92,6 +94,34 @@ async def send_streams(
         with suppress(OSError):
             await writer.wait_closed()
     return answers
+
+
+async def send_together(connect: Connect, streams: Sequence[str | bytes]) -> None:
+    """All connections are open before anything is sent on the first."""
+    open_ones = [await connect() for _ in streams]
+    # The last one is turned away, which tells that all have been looked at.
+    async with asyncio.timeout(20):
+        with suppress(OSError):
+            await open_ones[-1][0].read()
+    for (_, writer), data in zip(open_ones, streams, strict=True):
+        with suppress(OSError):
+            writer.write(as_bytes(data))
+            await writer.drain()
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+async def send_held(connect: Connect, streams: Sequence[str | bytes]) -> None:
+    """Each connection stays open until the source closes it."""
+    for data in streams:
+        reader, writer = await connect()
+        writer.write(as_bytes(data))
+        async with asyncio.timeout(20):
+            await reader.read()
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 def send_datagrams(kind: socket.AddressFamily, address: Any, datagrams: Sequence[str]) -> None:
@@ -210,6 +240,10 @@ async def send(send: dict[str, Any], source: Source, config: Any, folder: Path) 
     unix = lambda: asyncio.open_unix_connection(str(config.path))  # noqa: E731
     if "tcp" in send:
         return await send_streams(tcp, send["tcp"])
+    if "tcp_together" in send:
+        await send_together(tcp, send["tcp_together"])
+    if "tcp_held" in send:
+        await send_held(tcp, send["tcp_held"])
     if "unix" in send:
         return await send_streams(unix, send["unix"])
     if "forward" in send:

@@ -10,8 +10,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import mean
@@ -131,36 +132,39 @@ def lags(collector: Collector) -> Iterator[list[float]]:
 
 def protocols(folder: Path, lines: Path, rows: int) -> list[Figure]:
     """Rates of sources that take events apart."""
-    figures = []
-    requests = rows // RECORDS_A_REQUEST
-    count = requests * RECORDS_A_REQUEST
     in_json, in_protobuf = otlp_requests(lines)
+    syslog = folder / "lines.syslog"
+    syslog_file(lines, syslog, rows)
+    return [
+        otlp(folder, "JSON", "application/json", in_json, rows),
+        otlp(folder, "protobuf", "application/x-protobuf", in_protobuf, rows),
+        by_syslog(folder, syslog, rows),
+    ]
+
+
+def otlp(folder: Path, name: str, media_type: str, bodies: Sequence[bytes], rows: int) -> Figure:
+    """OTLP over HTTP, in requests of the size that SDKs make."""
     source = {"type": "opentelemetry", "http": {"address": "127.0.0.1:0"}}
-    for name, media_type, bodies in (
-        ("JSON", "application/json", in_json),
-        ("protobuf", "application/x-protobuf", in_protobuf),
-    ):
-        with running_collector(
-            folder / f"otlp-{name}", pipeline(source, BLACKHOLE, "in.logs")
-        ) as collector:
-            port = collector.ports["in"]
-            used, _ = spent(
-                collector,
-                count,
-                lambda: post_often(port, "/v1/logs", media_type, bodies, requests),  # noqa: B023
-            )
-        figures.append(Figure(f"OTLP in {name} → blackhole", count / used.all, "events/s a core"))
-    return [*figures, *syslog(folder, lines, rows)]
+    configuration = pipeline(source, BLACKHOLE, "in.logs")
+    requests = rows // RECORDS_A_REQUEST
+    with running_collector(folder / f"otlp-{name}", configuration) as collector:
+
+        def send(requests: int) -> float:
+            port, events = collector.ports["in"], requests * RECORDS_A_REQUEST
+            post = partial(post_often, port, "/v1/logs", media_type, bodies, requests)
+            return spent(collector, events, post)[0].all / events
+
+        send(WARM_UP_ROWS // RECORDS_A_REQUEST)
+        return Figure(f"OTLP in {name} → blackhole", 1 / send(requests), "events/s a core")
 
 
-def syslog(folder: Path, lines: Path, rows: int) -> list[Figure]:
+def by_syslog(folder: Path, lines: Path, rows: int) -> Figure:
     """RFC 5424 over TCP."""
-    file = folder / "lines.syslog"
-    syslog_file(lines, file, rows)
     source = {"type": "syslog", "mode": "tcp", "address": "127.0.0.1:0"}
     with running_collector(folder / "syslog", pipeline(source, BLACKHOLE)) as collector:
-        used, _ = spent(collector, rows, lambda: send_file(collector.ports["in"], file))
-    return [Figure("syslog over TCP → blackhole", rows / used.all, "events/s a core")]
+        warm_up(collector, lines)
+        used, _ = spent(collector, rows, lambda: send_file(collector.ports["in"], lines))
+    return Figure("syslog over TCP → blackhole", rows / used.all, "events/s a core")
 
 
 def soak(folder: Path, lines: Path, minutes: float) -> list[Figure]:

@@ -109,6 +109,7 @@ def load(session: Any, folder: Path, rows: int) -> None:
     """Generate rows and send them through the pack's own views."""
     path = folder / "lines.json"
     for number in range(-(-rows // ROWS_A_FILE)):
+        path.unlink(missing_ok=True)  # a generator appends
         hour, minute = divmod(number * ROWS_A_FILE // 1000 // 60, 60)
         subprocess.run(
             [sys.executable, "-m", "tailrace", "generate", "logs", "--to", str(path)]

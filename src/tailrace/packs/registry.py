@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from tailrace.errors import ConfigurationError, UsageError
+from tailrace.packs.explore import Explore
 from tailrace.packs.variables import Values, Variable
 from tailrace.settings import Settings
 
@@ -50,6 +51,9 @@ class Pack(BaseModel):
 
     table: str | None = None
     """The table that people read, `database.table`."""
+
+    explore: Explore | None = None
+    """How people search that table; without it, it is not in the explorer."""
 
     requires: tuple[str, ...] = ()
     """Packs whose tables this one uses as well; `tailrace setup` makes them first."""
@@ -229,6 +233,8 @@ def _read_pack(description: Path) -> Pack:
         and not hasattr(Settings, field)
         and field not in Settings.model_fields
     ]
+    if pack.explore and not pack.table:
+        problems.append(f"cannot use {description}: explore: there is no table to explore")
     if pack.name != folder.name:
         problems.append(f"cannot use {description}: name {pack.name!r} is not its folder's")
     if problems:

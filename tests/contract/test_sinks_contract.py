@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from tailrace.collect.sink import Piece, Sink, SinkBatch, SinkContext
 from tailrace.collect.sinks import SINKS, console
 from tailrace.collect.sinks.clickhouse.sink import ClickhouseSink
 from tailrace.collect.sinks.http.sink import HttpSink
+from tailrace.collect.sinks.influxdb_logs import InfluxdbLogsSink
 from tailrace.collect.transform import Event, Timestamp
 from tailrace.settings import Settings
 from tailrace.telemetry import new_registry
@@ -141,12 +143,44 @@ def http(folder: Path) -> Subject:
     )
 
 
+def influxdb_logs(folder: Path) -> Subject:
+    server = FakeServer()
+    options = {
+        "inputs": ["in"],
+        "endpoint": "http://127.0.0.1:1",
+        "database": "d",
+        "measurement": "m",
+    }
+    config: Any = SINKS["influxdb_logs"].config.model_validate(options)
+    transport = httpx.MockTransport(server.handle)
+    sink = InfluxdbLogsSink(config, context_of("influxdb_logs", folder), transport)
+    return Subject(
+        sink,
+        options,
+        lambda: [_event_of(point) for body in server.bodies for point in body.splitlines()],
+        lambda: server.answers.append(httpx.ConnectError("refused")),
+        once=False,  # the server's doing: the same point takes its own place
+    )
+
+
+def _event_of(point: bytes) -> Event:
+    """The event of a point with the fields of EVENTS; times may be a few nanoseconds later."""
+    fields, _, time = point.decode().removeprefix("m,metric_type=logs ").partition("i ")
+    message, _, number = fields.partition(",n=")
+    event: Event = {"message": json.loads(message.removeprefix("message="))}
+    if number:
+        moment = datetime.fromtimestamp(int(time) // 1_000_000 / 1000, UTC)
+        event |= {"n": int(number), "timestamp": f"{moment:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"}
+    return event
+
+
 SUBJECTS: dict[str, Callable[[Path], Subject]] = {
     "blackhole": blackhole,
     "clickhouse": clickhouse,
     "console": console_pipe,
     "file": file,
     "http": http,
+    "influxdb_logs": influxdb_logs,
 }
 
 
@@ -198,7 +232,7 @@ async def test_a_batch_that_comes_twice_is_there_once_where_that_is_promised(
         assert found == EVENTS
 
 
-@pytest.mark.parametrize("subject", ["clickhouse", "http"], indirect=True)
+@pytest.mark.parametrize("subject", ["clickhouse", "http", "influxdb_logs"], indirect=True)
 async def test_what_fails_is_done_again(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     assert subject.fail_once is not None
     subject.fail_once()

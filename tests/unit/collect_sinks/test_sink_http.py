@@ -205,7 +205,7 @@ async def test_the_rate_limit_holds(server: Server, monkeypatch: pytest.MonkeyPa
         batch={"max_events": 1},
         request={"rate_limit_num": 2, "rate_limit_duration_secs": 5},
     )
-    monkeypatch.setattr(sink._rate._clock, "monotonic", lambda: now[0])
+    monkeypatch.setattr(sink._server._rate._clock, "monotonic", lambda: now[0])
     await deliver(sink, [{"n": number} for number in range(5)])
     assert len(server.requests) == 5
     assert waited == [5, 5]

@@ -7,6 +7,7 @@ from tailrace.collect.sinks.clickhouse import CLICKHOUSE
 from tailrace.collect.sinks.console import CONSOLE
 from tailrace.collect.sinks.file import FILE
 from tailrace.collect.sinks.http import HTTP
+from tailrace.collect.sinks.influxdb_logs import INFLUXDB_LOGS
 
 SINKS: dict[str, Component[Sink]] = {
     "blackhole": BLACKHOLE,
@@ -14,4 +15,5 @@ SINKS: dict[str, Component[Sink]] = {
     "console": CONSOLE,
     "file": FILE,
     "http": HTTP,
+    "influxdb_logs": INFLUXDB_LOGS,
 }

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, HttpUrl, field_validator
 
-from tailrace.collect.component import Options, SinkConfig
+from tailrace.collect.component import SinkConfig
 from tailrace.collect.encoding import FieldChoice
 from tailrace.collect.options import (
     ENDLESS_RETRIES,
@@ -13,6 +13,7 @@ from tailrace.collect.options import (
     Batch,
     BearerAuth,
     ClientTls,
+    Healthcheck,
     Request,
 )
 
@@ -37,13 +38,6 @@ class ClickhouseRequest(Request):
                 "are repeated until ClickHouse has the rows, and events wait on disk"
             )
         return attempts
-
-
-class Healthcheck(Options):
-    """Whether the destination is asked at start."""
-
-    enabled: bool = True
-    """Ask it and say so when it does not answer; the collector starts either way."""
 
 
 class ClickhouseConfig(SinkConfig):

@@ -1,27 +1,12 @@
 """Bodies of requests, made of events that a worker has encoded."""
 
-import struct
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import zstandard
 
 from tailrace.collect.encoding import frame
-from tailrace.collect.sink import Bytes
 from tailrace.collect.sinks.http.config import HttpConfig
-
-_LENGTH = struct.Struct(">I")
-
-
-def unpack(payload: Bytes) -> Iterator[bytes]:
-    """The events of a payload in the framing `length_delimited`."""
-    view = memoryview(payload)
-    offset = 0
-    while offset < len(view):
-        (length,) = _LENGTH.unpack_from(view, offset)
-        offset += _LENGTH.size
-        yield bytes(view[offset : offset + length])
-        offset += length
 
 
 def body_of(events: Sequence[bytes], config: HttpConfig) -> bytes:
@@ -36,21 +21,6 @@ def body_of(events: Sequence[bytes], config: HttpConfig) -> bytes:
     elif config.encoding.codec == "json" and delimiter == b"\n":
         body += b"\n"
     return config.payload_prefix.encode() + body + config.payload_suffix.encode()
-
-
-def parts_of(events: Sequence[bytes], config: HttpConfig) -> Iterator[list[int]]:
-    """Numbers of the events that travel together, within the limits of `batch`."""
-    most_bytes, most_events = config.batch.max_bytes, config.batch.max_events or len(events)
-    part: list[int] = []
-    size = 0
-    for number, event in enumerate(events):
-        if part and (size + len(event) > most_bytes or len(part) >= most_events):
-            yield part
-            part, size = [], 0
-        part.append(number)
-        size += len(event)
-    if part:
-        yield part
 
 
 def _gzip(body: bytes) -> bytes:

@@ -109,7 +109,8 @@ WITH
         indexOf(names, 'logger_name'), indexOf(names, 'log.logger'),
         indexOf(names, 'application'), indexOf(names, 'module'), indexOf(names, 'component'),
         indexOf(names, 'appname'), indexOf(names, 'resources.service.name'),
-        indexOf(names, 'ServiceName'))) AS at_source,
+        indexOf(names, 'ServiceName'), indexOf(names, 'program'),
+        indexOf(names, 'splunk_source'))) AS at_source,
     if(indexOf(names, 'host') > 0, indexOf(names, 'host'), firstNonDefault(
         indexOf(names, 'hostname'), indexOf(names, 'host.name'), indexOf(names, 'Host'),
         indexOf(names, 'HOSTNAME'), indexOf(names, 'nodename'),

@@ -21,6 +21,7 @@ from tailrace.collect.buffer.segment import Segment
 from tailrace.collect.fused import fused
 from tailrace.collect.pipeline import Frame, Pipeline, PipelineSpec, Processed, frames
 from tailrace.collect.plain_lines import are_plain, process_plain
+from tailrace.collect.ready_lines import are_ready, process_ready
 from tailrace.collect.sink import Encoder, RejectedRow
 from tailrace.telemetry import Logger
 
@@ -73,6 +74,8 @@ class Ways:
         records = job.segment.records()
         if are_plain(self._spec, job.encoders):
             return process_plain(self._spec, records, job.encoders)
+        if are_ready(self._spec, job.encoders):
+            return process_ready(self._spec, self._pipeline, records, job.encoders)
         if self._fused:
             return self._fused.process(records, job.encoders)
         return self._pipeline.process(list(frames(records)), job.encoders)

@@ -23,7 +23,7 @@ from tailrace.web.api import health
 from tailrace.web.api import logs as api_logs
 from tailrace.web.context import Context
 from tailrace.web.delivery import Collector
-from tailrace.web.intake import elasticsearch, loki
+from tailrace.web.intake import elasticsearch, influx, loki
 from tailrace.web.intake.forward import Forwarder
 from tailrace.web.live import LiveHub
 from tailrace.web.metrics import CountRequests, WebMetrics
@@ -43,6 +43,9 @@ SUMMARY_LIMITS: Final = Limits(max_seconds=1.0)
 FOREIGN_ERRORS: Final[Mapping[str, problems.ErrorForm]] = {
     elasticsearch.PREFIX: elasticsearch.error_answer,
     loki.PREFIX: loki.error_answer,
+    influx.WRITE_V1: influx.error_answer_v1,
+    influx.QUERY: influx.error_answer_v1,
+    influx.WRITE_V2: influx.error_answer_v2,
 }
 """The forms that errors have below these paths."""
 
@@ -85,6 +88,7 @@ def create_app(settings: Settings, store: Reader, clock: Clock | None = None) ->
         api_dashboards.router,
         elasticsearch.router,
         loki.router,
+        influx.router,
     ):
         app.include_router(router)
     for pack in find_packs(settings):

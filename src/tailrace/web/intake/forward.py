@@ -78,7 +78,7 @@ class Forwarder:
             except (ContentError, BadBodyError) as error:
                 raise HTTPException(400, str(error)) from error
 
-        async with self._body(request) as body:
+        async with self.body(request) as body:
             if not encodings and len(body) <= LARGE_BODY_BYTES:
                 made = work(body)
             else:
@@ -107,7 +107,7 @@ class Forwarder:
             self._bodies_bytes -= used_bytes
 
     @asynccontextmanager
-    async def _body(self, request: Request) -> AsyncIterator[bytes]:
+    async def body(self, request: Request) -> AsyncIterator[bytes]:
         """The body as it came; it counts as memory until the block ends."""
         announced = request.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:

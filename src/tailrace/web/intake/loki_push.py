@@ -16,7 +16,6 @@ numbers of protobuf's fields: `pkg/push/push.proto` in https://github.com/grafan
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -27,15 +26,12 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from tailrace import snappy
-from tailrace.web.intake.lines import BadBodyError, TooLargeError, join
+from tailrace.web.intake.lines import BadBodyError, TooLargeError, join, timestamp_text
 
 Fields = Mapping[str, Any]
 
 OWN: Fields = {"timestamp": None, "message": None}
 """What an entry's event calls its time and its line."""
-
-NANOSECONDS_START = 10**17
-"""The table takes a smaller number for microseconds; it is written as a date."""
 
 MOST_KNOWN = 1000
 """Sets of labels that are remembered, as bytes, in a stream."""
@@ -163,12 +159,7 @@ def _time(text: str) -> bytes:
     if not text:
         return b"{"
     if text.isascii() and text.isdecimal() and len(text) <= 19:
-        nanos = int(text)
-        if nanos < NANOSECONDS_START:
-            seconds, nanos = divmod(nanos, 1_000_000_000)
-            date = datetime.fromtimestamp(seconds, UTC)
-            text = f"{date:%Y-%m-%dT%H:%M:%S}.{nanos:09d}Z"
-        return b'{"timestamp":"%b",' % text.encode()
+        return b'{"timestamp":"%b",' % timestamp_text(int(text)).encode()
     return b'{"timestamp":%b,' % orjson.dumps(text)
 
 

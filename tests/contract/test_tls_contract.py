@@ -2,33 +2,23 @@
 
 import asyncio
 import ssl
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgpack
 import pytest
 
-from tailrace.clock import SystemClock
-from tailrace.collect.codecs import CODECS
-from tailrace.collect.metrics import Metrics
-from tailrace.collect.source import Frames, RejectedLine, Source, SourceContext
 from tailrace.collect.sources import SOURCES
 from tailrace.errors import TailraceError
-from tailrace.telemetry import new_registry
 from tests.certificates import Certificates, make_certificates
-from tests.unit.collect.support import quiet_log, until
+from tests.unit.collect.kept import Kept, make_source, post
+from tests.unit.collect.support import until
 
 ADDRESS = "127.0.0.1:0"
 WITHOUT = {"demo_logs", "file", "kafka", "stdin"}
 """Sources that nobody connects to."""
-
-
-def post(path: str, body: bytes) -> bytes:
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-    return head.encode() + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
 @dataclass(frozen=True)
@@ -61,36 +51,6 @@ CASES = {
     ),
     "syslog": Case({"mode": "tcp", "address": ADDRESS}, b"<13>1 - h a - - - m\n"),
 }
-
-
-@dataclass
-class Kept:
-    """A buffer in memory."""
-
-    frames: list[Frames] = field(default_factory=list)
-    rejected: list[RejectedLine] = field(default_factory=list)
-
-    async def append(self, frames: Sequence[Frames]) -> None:
-        self.frames += frames
-
-    async def reject(self, lines: Sequence[RejectedLine]) -> None:
-        self.rejected += lines
-
-    def is_full(self) -> bool:
-        return False
-
-
-def make_source(name: str, options: dict[str, Any], kept: Kept) -> Source:
-    component = SOURCES[name]
-    context = SourceContext(
-        "in",
-        kept,
-        CODECS["bytes"] if name != "logstash" else CODECS["logstash"],
-        Metrics(new_registry()).component("in", "source", name),
-        quiet_log(),
-        SystemClock(),
-    )
-    return component.build(component.config.model_validate(options), context)
 
 
 @pytest.fixture(scope="module")

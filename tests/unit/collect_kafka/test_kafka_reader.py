@@ -1,0 +1,301 @@
+"""The reader's thread against librdkafka's mock of a cluster, and against one that refuses."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import Any, cast
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from tailrace.clock import SystemClock
+from tailrace.collect.metrics import Metrics
+from tailrace.collect.sources.kafka.config import KafkaConfig
+from tailrace.collect.sources.kafka.intents import read
+from tailrace.collect.sources.kafka.partition import Batch, Limits
+from tailrace.collect.sources.kafka.reader import Left, Reader, Surroundings
+from tailrace.errors import TailraceError
+from tailrace.telemetry import new_registry
+from tests.unit.collect.support import quiet_log
+from tests.unit.collect_kafka.kafka_support import FakeMessage, MockCluster, offsets_as_lines
+
+WITHIN_SECS = 40
+
+
+@dataclass
+class Member:
+    """A running reader, and what it hands over."""
+
+    reader: Reader
+    metrics: Metrics
+    handed_over: SimpleQueue[Batch | Left] = field(default_factory=SimpleQueue)
+
+    def next_batch(self) -> Batch:
+        """The next one that is handed over."""
+        while True:
+            item = self.handed_over.get(timeout=WITHIN_SECS)
+            if isinstance(item, Batch):
+                return item
+
+    def next_left(self) -> Left:
+        """What is told of the next partition that comes."""
+        while True:
+            item = self.handed_over.get(timeout=WITHIN_SECS)
+            if isinstance(item, Left):
+                return item
+
+    def deliver(self, count: int) -> list[int]:
+        """Take batches until there are so many messages, and have them delivered; their offsets."""
+        offsets: list[int] = []
+        while len(offsets) < count:
+            batch = self.next_batch()
+            offsets += lines(batch)
+            self.reader.delivered(batch)
+        return offsets
+
+
+def lines(batch: Batch) -> list[int]:
+    return [int(line) for part in batch.frames for line in part.payload.split()]
+
+
+def config(servers: str, **options: Any) -> KafkaConfig:
+    return KafkaConfig.model_validate(
+        {
+            "bootstrap_servers": servers,
+            "group_id": "g",
+            "topics": ["t"],
+            "auto_offset_reset": "earliest",
+            "commit_interval_ms": 1,
+            "session_timeout_ms": 6000,
+            **options,
+        }
+    )
+
+
+def make_member(
+    options: KafkaConfig, make: Callable[[dict[str, Any]], Consumer] = Consumer, **limits: int
+) -> Member:
+    handed_over: SimpleQueue[Batch | Left] = SimpleQueue()
+    metrics = Metrics(new_registry())
+    surroundings = Surroundings(
+        offsets_as_lines,
+        Limits(**{"max_bytes": 10_000, **limits}),
+        lambda: 0.02,
+        handed_over.put,
+        metrics.component("in", "source", "kafka"),
+        SystemClock(),
+        quiet_log(),
+    )
+    return Member(Reader(options, surroundings, make), metrics, handed_over)
+
+
+@contextmanager
+def running(member: Member, drain_secs: float = 5) -> Iterator[Member]:
+    thread = threading.Thread(target=member.reader.run)
+    thread.start()
+    try:
+        yield member
+    finally:
+        member.reader.stop(drain_secs)
+        thread.join()
+
+
+@pytest.fixture
+def cluster() -> MockCluster:
+    cluster = MockCluster()
+    cluster.send("t", [b"x"] * 5)
+    return cluster
+
+
+def test_an_intent_is_written_before_and_the_offset_after_the_delivery(
+    cluster: MockCluster,
+) -> None:
+    options = config(cluster.servers, topics=["^t.*"], metrics={"topic_lag_metric": True})
+    member = make_member(options, max_events=5)
+    waiting = threading.Event()
+    with running(member, drain_secs=WITHIN_SECS):
+        batch = member.next_batch()
+        assert lines(batch) == [0, 1, 2, 3, 4]
+        offset, text = cluster.committed("g", "t")
+        assert (offset, read(text)) == (0, [batch.intent])
+        wait_until(lambda: lag(member) == 5, waiting)
+        member.reader.delivered(batch)
+        wait_until(lambda: cluster.committed("g", "t") == (5, ""), waiting)
+        wait_until(lambda: lag(member) == 0, waiting)
+    assert lag(member) is None
+
+
+def test_what_is_not_delivered_is_made_again_by_the_next(cluster: MockCluster) -> None:
+    with running(make_member(config(cluster.servers), max_events=2), drain_secs=0) as member:
+        made = [member.next_batch() for _ in range(3)]
+        member.reader.delivered(made[1])
+    assert cluster.committed("g", "t")[0] == 0
+    cluster.send("t", [b"x"])
+    with running(make_member(config(cluster.servers)), WITHIN_SECS) as another:
+        again = [another.next_batch() for _ in range(3)]
+        assert [batch.name for batch in again] == [batch.name for batch in made]
+        assert [lines(batch) for batch in again] == [[0, 1], [2, 3], [4]]
+        for batch in again:
+            another.reader.delivered(batch)
+        last = another.next_batch()
+        assert lines(last) == [5]
+        late = threading.Timer(0.3, another.reader.delivered, (last,))
+        late.start()
+    # The end has waited for what was on its way.
+    late.join()
+    assert cluster.committed("g", "t") == (6, "")
+
+
+def test_members_share_the_partitions_and_tell_what_was_left(cluster: MockCluster) -> None:
+    for number in range(1, 4):
+        cluster.send("t", [b"x"] * 5, number)
+    with running(make_member(config(cluster.servers))) as one:
+        assert len(one.deliver(20)) == 20
+        with running(make_member(config(cluster.servers))) as two:
+            left = two.next_left()
+            assert left.prefix.startswith("t@")
+            for number in range(4):
+                cluster.send("t", [b"x"] * 5, number)
+            of_two = two.deliver(10)
+            assert sorted(one.deliver(10) + of_two) == sorted([5, 6, 7, 8, 9] * 4)
+
+
+def test_only_what_comes_later_is_read_from_the_end_and_that_is_written_down(
+    cluster: MockCluster,
+) -> None:
+    member = make_member(config(cluster.servers, auto_offset_reset="largest"))
+    with running(member):
+        wait_until(lambda: cluster.committed("g", "t") == (5, ""), threading.Event())
+        cluster.send("t", [b"x"])
+        assert member.deliver(1) == [5]
+
+
+def lag(member: Member) -> float | None:
+    """The metric for partition 0."""
+    labels = {"component_id": "in", "component_kind": "source", "component_type": "kafka"}
+    labels |= {"topic_id": "t", "partition_id": "0"}
+    return member.metrics.registry.get_sample_value("kafka_consumer_lag", labels)
+
+
+def wait_until(condition: Callable[[], bool], pause: threading.Event) -> None:
+    deadline = SystemClock().monotonic() + WITHIN_SECS
+    while not condition():
+        assert SystemClock().monotonic() < deadline
+        pause.wait(0.02)
+
+
+class FakeConsumer:
+    """Gives what it is told to, and notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.messages: list[Any] = []
+        self.failures: list[Exception] = []
+        self.committed_offsets: list[TopicPartition] = []
+        self.calls: list[str] = []
+        self.lost = False
+        self.turns = threading.Semaphore(0)
+
+    def subscribe(self, topics: list[str], **callbacks: Any) -> None:
+        self.callbacks = callbacks
+        callbacks["on_assign"](self, [TopicPartition("t", 0)])
+
+    def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        if self.failures:
+            raise self.failures.pop()
+        return [TopicPartition(one.topic, one.partition, 0) for one in partitions]
+
+    def consume(self, number: int, timeout: float) -> list[Any]:
+        self.turns.release()
+        if self.lost:
+            self.callbacks["on_lost"](self, [TopicPartition("t", 0)])
+            self.lost = False
+        found, self.messages = self.messages, []
+        return found
+
+    def commit(self, *, offsets: list[TopicPartition], asynchronous: bool) -> list[TopicPartition]:
+        self.calls.append("commit")
+        if self.failures:
+            raise self.failures.pop()
+        self.committed_offsets = offsets
+        return offsets
+
+    def assignment(self) -> list[TopicPartition]:
+        return [TopicPartition("t", 0)]
+
+    def pause(self, partitions: list[TopicPartition]) -> None:
+        self.calls.append("pause")
+
+    def resume(self, partitions: list[TopicPartition]) -> None:
+        self.calls.append("resume")
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+    def some_turns(self) -> None:
+        """Let the reader go around a few times."""
+        for _ in range(5):
+            assert self.turns.acquire(timeout=WITHIN_SECS)
+
+
+def faked(consumer: FakeConsumer, **limits: int) -> Member:
+    return make_member(config("127.0.0.1:1"), lambda _: cast("Consumer", consumer), **limits)
+
+
+def test_nothing_is_handed_over_whose_intent_cannot_be_written() -> None:
+    consumer = FakeConsumer()
+    with running(faked(consumer), drain_secs=0) as member:
+        consumer.some_turns()
+        consumer.failures = [KafkaException(KafkaError(KafkaError.ILLEGAL_GENERATION))]
+        assert isinstance(member.handed_over.get(timeout=WITHIN_SECS), Left)
+        consumer.messages = [FakeMessage(0), FakeMessage(1)]
+        wait_until(lambda: "commit" in consumer.calls, threading.Event())
+        assert member.handed_over.empty()
+        batch = member.next_batch()
+        (place,) = consumer.committed_offsets
+        assert read(place.metadata) == [batch.intent]
+    assert consumer.calls[-1] == "close"
+
+
+def test_it_asks_on_where_the_group_stands() -> None:
+    consumer = FakeConsumer()
+    consumer.failures = [KafkaException(KafkaError(KafkaError._TIMED_OUT))]
+    with running(faked(consumer)) as member:
+        assert member.next_left().names == set()
+
+
+def test_partitions_are_paused_while_too_much_is_held() -> None:
+    consumer = FakeConsumer()
+    with running(faked(consumer, max_bytes=1), drain_secs=0) as member:
+        member.reader._most_held_bytes = 4
+        consumer.some_turns()
+        consumer.messages = [FakeMessage(number) for number in range(4)]
+        batches = [member.next_batch() for _ in range(4)]
+        wait_until(lambda: "pause" in consumer.calls, threading.Event())
+        assert "resume" not in consumer.calls
+        for batch in batches:
+            member.reader.delivered(batch)
+        wait_until(lambda: "resume" in consumer.calls, threading.Event())
+
+
+def test_partitions_that_are_lost_are_forgotten() -> None:
+    consumer = FakeConsumer()
+    with running(faked(consumer), drain_secs=0) as member:
+        consumer.some_turns()
+        consumer.messages = [FakeMessage(0)]
+        batch = member.next_batch()
+        consumer.lost = True
+        wait_until(lambda: not consumer.lost, threading.Event())
+        consumer.calls.clear()
+        member.reader.delivered(batch)
+        consumer.messages = [FakeMessage(1)]
+        wait_until(lambda: not consumer.messages, threading.Event())
+    assert "commit" not in consumer.calls
+    assert member.handed_over.empty()
+
+
+def test_what_does_not_pass_ends_the_collector() -> None:
+    member = faked(FakeConsumer())
+    with pytest.raises(TailraceError, match="cannot read from Kafka"):
+        member.reader.complain(KafkaError(KafkaError._FATAL, "fenced", fatal=True))

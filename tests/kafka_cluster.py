@@ -8,7 +8,6 @@ import subprocess
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,12 +18,15 @@ from confluent_kafka.cimpl import NewTopic
 SCRIPT = Path(__file__).parents[1] / "scripts" / "kafka"
 
 
-@dataclass(frozen=True)
 class KafkaCluster:
     """A running cluster."""
 
-    folder: Path
-    bootstrap_servers: str
+    def __init__(self, folder: Path, bootstrap_servers: str) -> None:
+        self.folder = folder
+        self.bootstrap_servers = bootstrap_servers
+        self._producer = Producer(
+            {"bootstrap.servers": bootstrap_servers, "enable.idempotence": True, "log_level": 2}
+        )
 
     def create_topic(self, partitions: int = 4, replicas: int = 3) -> str:
         """A new topic's name; it is there on every broker."""
@@ -35,9 +37,7 @@ class KafkaCluster:
 
     def send(self, topic: str, values: Sequence[bytes], partitions: int = 4) -> None:
         """Produce messages, one after the other to each partition, acknowledged by all replicas."""
-        producer = Producer(
-            {"bootstrap.servers": self.bootstrap_servers, "enable.idempotence": True}
-        )
+        producer = self._producer
         for number, value in enumerate(values):
             while True:
                 try:

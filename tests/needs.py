@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 SHIPPERS = Path("/opt/tailrace-shippers")
-"""Where `scripts/system-packages` unpacks log shippers."""
+"""Where `scripts/system-packages` unpacks log shippers, and a server that they send to."""
 
 
 def need(present: bool, reason: str) -> None:
@@ -26,8 +26,8 @@ def need_program(name: str, package: str) -> str:
     return path or ""
 
 
-def need_shipper(name: str) -> Path:
+def need_shipper(name: str, folder: str = "sbin") -> Path:
     """The program's path among the unpacked shippers."""
-    path = SHIPPERS / "usr/sbin" / name
+    path = SHIPPERS / "usr" / folder / name
     need(path.exists(), f"{name} is not in {SHIPPERS}; run scripts/system-packages as root")
     return path

@@ -1,0 +1,89 @@
+"""A real InfluxDB 1 on loopback for tests, in a temporary folder, stopped by its own process id."""
+
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.integration.collect_system import eventually
+from tests.needs import need_shipper
+
+CONFIGURATION = """\
+reporting-disabled = true
+bind-address = "127.0.0.1:{backup_port}"
+[meta]
+dir = "{folder}/meta"
+[data]
+dir = "{folder}/data"
+wal-dir = "{folder}/wal"
+query-log-enabled = false
+[monitor]
+store-enabled = false
+[http]
+bind-address = "127.0.0.1:{port}"
+log-enabled = false
+"""
+
+
+class InfluxDB:
+    """A running server and one database of it."""
+
+    def __init__(self, port: int, database: str) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self._database = database
+
+    def query(self, query: str) -> list[dict[str, Any]]:
+        """The rows of a query with their tags; times are nanoseconds since 1970."""
+        parameters = {"q": query, "db": self._database, "epoch": "ns"}
+        answer = httpx.post(f"{self.url}/query", data=parameters, timeout=120).json()
+        [result] = answer["results"]
+        assert "error" not in result, result
+        return [
+            {**series.get("tags", {}), **dict(zip(series["columns"], values, strict=True))}
+            for series in result.get("series", [])
+            for values in series["values"]
+        ]
+
+    def is_ready(self) -> bool:
+        """Whether it answers."""
+        try:
+            return httpx.get(f"{self.url}/ping").is_success
+        except httpx.TransportError:
+            return False
+
+
+@contextmanager
+def influxdb_server(folder: Path, database: str) -> Iterator[InfluxDB]:
+    """A server with an empty database."""
+    program = need_shipper("influxd", "bin")
+    port, backup_port = _free_ports()
+    configuration = folder / "influxdb.conf"
+    configuration.write_text(
+        CONFIGURATION.format(folder=folder, port=port, backup_port=backup_port)
+    )
+    with (
+        (folder / "influxdb.log").open("wb") as log,
+        subprocess.Popen(
+            [program, "-config", str(configuration)], stdout=log, stderr=subprocess.STDOUT
+        ) as server,
+    ):
+        try:
+            found = InfluxDB(port, database)
+            eventually(found.is_ready, "InfluxDB to answer")
+            found.query(f"CREATE DATABASE {database}")
+            yield found
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def _free_ports() -> tuple[int, int]:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as one,
+        socket.create_server(("127.0.0.1", 0)) as two,
+    ):
+        return one.getsockname()[1], two.getsockname()[1]

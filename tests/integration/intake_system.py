@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.integration.collect_system import (
     HTTP,
+    TCP,
     Collector,
     Engine,
     engine_with_tables,
@@ -55,7 +56,7 @@ def running(folder: Path) -> Iterator[IntakeSystem]:
     engine = engine_with_tables(folder / "engine")
     with (
         engine.process,
-        Collector(pipeline(engine.url, http=HTTP), folder / "collector") as collector,
+        Collector(pipeline(engine.url, http=HTTP, tcp=TCP), folder / "collector") as collector,
     ):
         environment = {
             "TAILRACE_CLICKHOUSE_URL": engine.url,

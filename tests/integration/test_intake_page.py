@@ -1,0 +1,116 @@
+"""docs/intake.md tells the truth: its commands, and the configurations that can run here, work."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.intake_system import IntakeSystem, running
+from tests.integration.test_syslog_shippers import running as shipper
+from tests.needs import SHIPPERS, need_program, need_shipper
+
+PAGE = (Path(__file__).parents[2] / "docs" / "intake.md").read_text(encoding="utf-8")
+LINES = 100
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IntakeSystem]:
+    with running(tmp_path_factory.mktemp("intake")) as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def _cleared(system: IntakeSystem) -> None:
+    system.clear()
+
+
+def block(language: str, number: int = 0) -> str:
+    """The code of that language in the page."""
+    found = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    return str(found[number])
+
+
+def here(text: str, system: IntakeSystem) -> str:
+    """The same with the ports that were free."""
+    ports = {
+        "8000": system.url.rsplit(":", 1)[1],
+        "9000": str(system.collector.ports["tcp"]),
+        "9001": str(system.collector.ports["http"]),
+    }
+    return re.sub(r"\b(8000|9000|9001)\b", lambda found: ports[found[1]], text)
+
+
+def test_the_commands_send_the_same_event_each_time(system: IntakeSystem) -> None:
+    need_program("curl", "curl")
+    script = here(block("sh"), system)
+    netcat, rest = script.split("\n", 1)
+    assert netcat.startswith("echo ")
+    system.collector.send(netcat.split("'")[1].encode() + b"\n")
+    subprocess.run(["bash", "-euc", rest], check=True, capture_output=True)
+    system.wait_for(5)
+    for row in system.rows():
+        assert (row["source"], row["log_level"]) == ("shop", "ERROR")
+        assert (row["message"], row["attributes"]["order"]) == ("no stock", "7")
+
+
+def test_python(system: IntakeSystem) -> None:
+    subprocess.run([sys.executable, "-c", here(block("python"), system)], check=True)
+    system.wait_for(1000)
+    assert {row["attributes"]["_index"] for row in system.rows("attributes")} == {"shop"}
+
+
+def test_the_file_with_more_protocols_is_valid(tmp_path: Path) -> None:
+    path = tmp_path / "shippers.yaml"
+    path.write_text(block("yaml", -1))
+    subprocess.run(
+        [sys.executable, "-m", "tailrace", "validate", str(path)], check=True, capture_output=True
+    )
+
+
+def check_syslog(system: IntakeSystem) -> None:
+    system.wait_for(LINES)
+    rows = system.rows()
+    assert {row["message"] for row in rows} == {f'event {n}: "ünïcode"' for n in range(LINES)}
+    assert {(row["source"], row["log_level"]) for row in rows} == {("shop", "ERROR")}
+    assert all(row["host"] for row in rows)
+
+
+def write_log(path: Path) -> None:
+    path.write_text("".join(f'event {n}: "ünïcode"\n' for n in range(LINES)))
+
+
+def test_rsyslog(system: IntakeSystem, tmp_path: Path) -> None:
+    program = need_shipper("rsyslogd")
+    log, configuration = tmp_path / "shop.log", tmp_path / "rsyslog.conf"
+    write_log(log)
+    configuration.write_text(
+        f'global(workDirectory="{tmp_path}")\nmodule(load="imfile")\n'
+        f'input(type="imfile" file="{log}" tag="shop:" severity="error")\n'
+        + here(block("rsyslog"), system)
+    )
+    modules = SHIPPERS / "usr/lib/x86_64-linux-gnu/rsyslog"
+    files = ["-f", str(configuration), "-i", str(tmp_path / "pid"), "-M", str(modules)]
+    with shipper([str(program), "-n", *files]):
+        check_syslog(system)
+
+
+def test_syslog_ng(system: IntakeSystem, tmp_path: Path) -> None:
+    program = need_shipper("syslog-ng")
+    log, configuration = tmp_path / "shop.log", tmp_path / "syslog-ng.conf"
+    write_log(log)
+    configuration.write_text(
+        "@version: 3.38\n"
+        f'source s_src {{ file("{log}" flags(no-parse) program-override("shop") '
+        "default-priority(error)); };\n" + here(block("syslog-ng"), system)
+    )
+    modules = SHIPPERS / "usr/lib/syslog-ng/3.38"
+    arguments = [
+        "-F", "--no-caps", "-f", str(configuration), "--module-path", str(modules),
+        "-R", str(tmp_path / "persist"), "-p", str(tmp_path / "pid"),
+        "-c", str(tmp_path / "control"),
+    ]  # fmt: skip
+    with shipper([str(program), *arguments]):
+        check_syslog(system)

@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,47 +22,52 @@ def open_listener(host: str, port: int, setting: str) -> socket.socket:
 
     Raises PortTakenError where somebody else listens there, TailraceError where it cannot be.
     """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise TailraceError(f"cannot listen on {host}:{port} ({setting}): {error}") from error
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-        listener.setblocking(False)
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise PortTakenError(host, port, setting) from error
-        raise TailraceError(f"cannot listen on {host}:{port} ({setting}): {error}") from error
-    return listener
+
+    def prepare(opened: socket.socket) -> None:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+    return _bind(host, port, socket.SOCK_STREAM, setting, prepare)
 
 
 def open_udp(
     host: str, port: int, setting: str, receive_buffer_bytes: int | None = None
 ) -> socket.socket:
     """A UDP socket that is bound; raises as `open_listener` does."""
+    return _bind(
+        host,
+        port,
+        socket.SOCK_DGRAM,
+        setting,
+        lambda opened: _enlarge(opened, receive_buffer_bytes),
+    )
+
+
+def _bind(
+    host: str,
+    port: int,
+    kind: socket.SocketKind,
+    setting: str,
+    prepare: Callable[[socket.socket], None],
+) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
+            host, port, type=kind, flags=socket.AI_PASSIVE
         )[0]
-        bound = socket.socket(family, kind, protocol)
+        opened = socket.socket(family, kind, protocol)
     except OSError as error:
         raise TailraceError(f"cannot listen on {host}:{port} ({setting}): {error}") from error
     try:
-        _enlarge(bound, receive_buffer_bytes)
-        bound.bind(address)
-        bound.setblocking(False)
+        prepare(opened)
+        opened.bind(address)
+        if kind == socket.SOCK_STREAM:
+            opened.listen(BACKLOG)
+        opened.setblocking(False)
     except OSError as error:
-        bound.close()
+        opened.close()
         if error.errno == errno.EADDRINUSE:
             raise PortTakenError(host, port, setting) from error
         raise TailraceError(f"cannot listen on {host}:{port} ({setting}): {error}") from error
-    return bound
+    return opened
 
 
 def open_unix(path: Path, kind: socket.SocketKind, setting: str, mode: int | None) -> socket.socket:

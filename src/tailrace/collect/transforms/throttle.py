@@ -7,13 +7,12 @@ is the time of arrival.
 
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field
 from typing_extensions import override
 
 from tailrace.collect.component import Options
-from tailrace.collect.condition import Condition, ConditionConfig, condition_problem
-from tailrace.collect.stateful import Moment, StatefulConfig, StatefulTransform
-from tailrace.collect.template import Template, TemplateError
+from tailrace.collect.selective import SelectiveConfig, SelectiveTransform, TemplateText
+from tailrace.collect.stateful import Moment
 from tailrace.collect.transform import Event, Outputs, Transform, TransformContext
 
 KEYS_UNTIL_CLEANED = 10_000
@@ -26,7 +25,7 @@ class ThrottleMetrics(Options):
     """Count what is dropped by key, too; every key is another time series."""
 
 
-class ThrottleConfig(StatefulConfig):
+class ThrottleConfig(SelectiveConfig):
     """Options of `throttle`."""
 
     threshold: int = Field(ge=1)
@@ -35,39 +34,23 @@ class ThrottleConfig(StatefulConfig):
     window_secs: float = Field(gt=0)
     """Seconds."""
 
-    key_field: str | None = None
+    key_field: TemplateText | None = None
     """Template; events that it gives different texts are counted apart."""
-
-    exclude: ConditionConfig | None = None
-    """Events that this is true of go through, uncounted."""
 
     internal_metrics: ThrottleMetrics = ThrottleMetrics()
     """What is counted."""
-
-    @field_validator("key_field")
-    @classmethod
-    def _is_template(cls, text: str | None) -> str | None:
-        if text is not None:
-            Template.parse(text)
-        return text
-
-    @override
-    def problems(self, timezone: str) -> list[tuple[str, str]]:
-        problem = condition_problem(self.exclude, timezone) if self.exclude is not None else None
-        return [("exclude", problem)] if problem else []
 
     @override
     def build(self, context: TransformContext) -> Transform:
         return Throttle(self, context.timezone)
 
 
-class Throttle(StatefulTransform):
+class Throttle(SelectiveTransform):
     """A running `throttle`."""
 
     def __init__(self, config: ThrottleConfig, timezone: str) -> None:
+        super().__init__(config, config.key_field, timezone)
         self._config = config
-        self._key = Template(config.key_field) if config.key_field else None
-        self._exclude = Condition(config.exclude, timezone) if config.exclude is not None else None
         self._window_ms = config.window_secs * 1000
         self._interval_ms = self._window_ms / config.threshold
         self._free_at_ms: dict[str, float] = {}
@@ -76,10 +59,9 @@ class Throttle(StatefulTransform):
     @override
     def run_at(self, events: list[Event], moment: Moment) -> Outputs:
         outputs = Outputs()
-        excluded = self._exclude.run(events) if self._exclude else [False] * len(events)
-        for event, is_excluded in zip(events, excluded, strict=True):
-            key = self._key_of(event)
-            if is_excluded is True or self._may_go(key, moment.now_ms):
+        for event, is_excluded in self.judged(events):
+            key = self.group_of(event)
+            if is_excluded or self._may_go(key, moment.now_ms):
                 outputs.default.append(event)
             elif self._config.internal_metrics.emit_events_discarded_per_key:
                 outputs.discarded[f"rate limited: {key}"] += 1
@@ -103,14 +85,6 @@ class Throttle(StatefulTransform):
             return False
         self._free_at_ms[key] = free_at_ms
         return True
-
-    def _key_of(self, event: Event) -> str:
-        if self._key is None:
-            return ""
-        try:
-            return self._key.fill(event)
-        except TemplateError:
-            return ""
 
     def _clean(self, now_ms: int) -> None:
         """Forget keys that have nothing to work off."""

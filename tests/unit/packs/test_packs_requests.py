@@ -189,7 +189,7 @@ async def test_levels_have_budgets_burn_rates_and_the_worst_first() -> None:
     windows = [list(range(100, 800, 100)), [0] * 7]
     host = FakeHost(
         {
-            "latencies": [("cust_1", "", 1000, 1, 900, 1000), ("cust_2", "", 1000, 20, 0, 0)],
+            "satisfied": [("cust_1", "", 1000, 1, 900, 1000), ("cust_2", "", 1000, 20, 0, 0)],
             "windows": [("cust_1", "", *windows), ("cust_2", "", [100] * 7, [2] * 7)],
         }
     )
@@ -209,7 +209,7 @@ async def test_levels_have_budgets_burn_rates_and_the_worst_first() -> None:
 
 
 async def test_what_had_no_request_lately_burns_nothing() -> None:
-    host = FakeHost({"latencies": [("", "/old", 10, 10, 0, 0)], "windows": []})
+    host = FakeHost({"satisfied": [("", "/old", 10, 10, 0, 0)], "windows": []})
     [row] = (await get(host, "/api/v1/requests/slo", by="path")).json()["rows"]
     assert row["path"] == "/old"
     assert Counter(row["burn_rates"].values()) == {None: len(WINDOWS)}

@@ -68,7 +68,9 @@ class ServiceLevel(BaseModel):
     alert_windows: list[str] | None = Field(
         None, examples=[["6h", "3d"]], description="The windows that both burn too fast"
     )
-    apdex: float = Field(examples=[0.94], description="1: all are satisfied, 0: none is")
+    apdex: float = Field(
+        examples=[0.94], description="1: all are satisfied, 0: none is; a failure is none"
+    )
 
 
 class ServiceLevels(BaseModel):
@@ -185,8 +187,10 @@ class ServiceLevelObjectives:
             "customer_id": customer_id,
             "path": path,
         }
+        together = not asked["by_customer"] and not customer_id
+        objectives = read_sql("objectives_of_all" if together else "objectives")
         whole = await self._host.query(
-            read_sql("objectives"),
+            objectives,
             {
                 **asked,
                 "from_date": now.date() - timedelta(days=period_days - 1),
@@ -206,7 +210,7 @@ class ServiceLevelObjectives:
             period_days=period_days,
             apdex_seconds=apdex_seconds,
             rows=rows[:MAX_SLO_ROWS],
-            sql=[read_sql("objectives"), read_sql("windows")],
+            sql=[objectives, read_sql("windows")],
         )
 
 

@@ -1,14 +1,19 @@
 -- As customer_stats.sql, of all customers together.
 WITH
-    mapSort(sumMap(latencies)) AS counts,
-    arrayCumSum(mapValues(counts)) AS upto,
-    sum(requests) AS total,
+    arraySort(groupArray((ms, of_ms))) AS counts,
+    arrayCumSum(counts.2) AS upto,
+    sum(of_ms) AS total,
     if(total >= 100, intDiv(total * 99, 100) - 1, total - 1) AS place_of_p99
 SELECT
     total,
-    sum(failed),
-    sum(micros),
-    mapKeys(counts)[arrayFirstIndex(n -> n > intDiv(total, 2), upto)],
-    mapKeys(counts)[arrayFirstIndex(n -> n > place_of_p99, upto)]
-FROM logs.api_requests_by_day_of_all
-WHERE day >= {from_date:Date}
+    sum(failed_of_ms),
+    sum(micros_of_ms),
+    counts[arrayFirstIndex(n -> n > intDiv(total, 2), upto)].1,
+    counts[arrayFirstIndex(n -> n > place_of_p99, upto)].1
+FROM
+(
+    SELECT ms, sum(requests) AS of_ms, sum(failed) AS failed_of_ms, sum(micros) AS micros_of_ms
+    FROM logs.api_requests_by_day_of_all
+    WHERE day >= {from_date:Date}
+    GROUP BY ms
+)

@@ -125,6 +125,32 @@ def test_the_doctor_notices_what_is_done_behind_its_back(patient: Patient) -> No
     assert "203 rows" in problem
 
 
+def test_deletions_show_although_somebody_adds_as_many_rows(patient: Patient) -> None:
+    for name in ("first", "second", "third"):
+        patient.send(name)
+    assert patient.examine()[0] == 0
+    engine, table = patient.engine, "logs.application_logs"
+    engine.execute(f"DELETE FROM {table} WHERE message IN ('first 1', 'first 2', 'third 3')")
+    # Rows of now, and copies of rows of another batch, with all their times.
+    engine.execute(f"INSERT INTO {table} (message) SELECT 'x' FROM numbers(50)")
+    engine.execute(f"INSERT INTO {table} SELECT * FROM {table} WHERE message LIKE 'second %'")
+    code, findings = patient.examine()
+    assert code == 1
+    (problem,) = bad(findings)
+    assert "3 rows that arrived on" in problem
+
+    assert patient.examine("--accept")[0] == 0
+    assert patient.examine()[0] == 0
+    engine.execute(f"DELETE FROM {table} WHERE message = 'first 50'")
+    (problem,) = bad(patient.examine()[1])
+    assert "1 rows that arrived on" in problem
+
+    # Rejected rows that a person takes away are no gap.
+    patient.drop_rejected()
+    (problem,) = bad(patient.examine()[1])
+    assert "1 rows that arrived on" in problem
+
+
 def test_rows_past_the_retention_are_no_gap_and_others_are_waited_for(patient: Patient) -> None:
     patient.send("kept")
     buffer = patient.folder / "data" / "buffer"

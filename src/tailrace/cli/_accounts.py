@@ -4,12 +4,14 @@ The collector's books say how many rows of each day of arrival every sink has de
 many were rejected; the tables are counted. More rows than in the books are somebody else's. Fewer
 are a gap, unless their day is past the retention or a person has accepted that they are gone.
 
-Rows that go into a table like `logs.intake` take their time of arrival with them, so each day must
-be right by itself. Others get the time at which they were inserted, which may be of a later day:
-there a surplus of later days makes up for a lack.
+Rows that go into a table like `logs.intake` take their time of arrival with them, so each moment of
+arrival must be right by itself: rows of somebody else, which are of other moments, hide no gap.
+(Moments older than half a day or so are whole minutes; what was delivered before there were moments
+in the books is counted by day.) Other rows get the time at which they were inserted, which may be of
+a later day: there a surplus of later days makes up for a lack.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -17,6 +19,7 @@ from typing import Literal, cast
 
 from tailrace.collect.books import ACCEPTED, REJECTED, REMOVED, Books
 from tailrace.collect.config import Config
+from tailrace.collect.ledger import MINUTE_MS, day_of
 from tailrace.collect.sinks.clickhouse.config import ClickhouseConfig
 from tailrace.store.census import Census
 
@@ -44,12 +47,23 @@ class Gap:
 class _Account:
     tables: tuple[str, ...]
     expected: Mapping[str, int]
+    moments: Mapping[int, int]
+    """Those of them whose moment of arrival is known."""
     is_late: bool
     """Whether rows may be found on a later day than that of their arrival."""
 
     @property
     def place(self) -> str:
         return " and ".join(self.tables)
+
+
+@dataclass
+class _Day:
+    """A day's rows whose moments are known."""
+
+    expected: int = 0
+    there: int = 0
+    missing: int = 0
 
 
 class Accounts:
@@ -117,6 +131,7 @@ class Accounts:
     def _accounts(self) -> Iterator[_Account]:
         """What must be in which tables. A table like `logs.intake` may itself reject rows."""
         expected: dict[tuple[str, ...], Counter[str]] = {}
+        moments: dict[tuple[str, ...], Counter[int]] = {}
         late: set[tuple[str, ...]] = set()
         for sink_id, sink in self._config.sinks.items():
             if sink.type != "clickhouse":
@@ -125,6 +140,7 @@ class Accounts:
             keepers = self._census.keepers(f"{options.database}.{options.table}")
             tables = tuple(sorted(keepers))
             expected.setdefault(tables, Counter()).update(self._books.rows(sink_id))
+            moments.setdefault(tables, Counter()).update(self._books.rows_at(sink_id))
             if options.format == "json_each_row":
                 late.add(tables)
         rejected = Counter(self._books.rows(REJECTED))
@@ -132,7 +148,13 @@ class Accounts:
         own = (self._rejected_table,)
         pool = next((tables for tables in expected if self._rejected_table in tables), own)
         expected.setdefault(pool, Counter()).update(rejected)
-        yield from (_Account(tables, rows, tables in late) for tables, rows in expected.items())
+        rejected_at = Counter(self._books.rows_at(REJECTED))
+        rejected_at.subtract(self._books.rows_at(REMOVED))
+        moments.setdefault(pool, Counter()).update(rejected_at)
+        for tables, rows in expected.items():
+            is_late = tables in late
+            known = Counter[int]() if is_late else moments.get(tables, Counter())
+            yield _Account(tables, rows, known, is_late)
 
     def _compare(self, account: _Account, pending: int) -> Iterator[Finding]:
         if not account.tables or not all(map(self._census.has_arrival, account.tables)):
@@ -143,11 +165,16 @@ class Accounts:
         found: Counter[str] = Counter()
         for table in account.tables:
             found.update(self._census.rows_by_day(table))
+        by_moment = self._by_moment(account)
         accepted = self._books.rows(ACCEPTED + account.place)
         spare = pending if self._rejected_table in account.tables else 0
         expired = missing = 0
         for day in sorted({*account.expected, *found}, reverse=True):
-            gap = account.expected.get(day, 0) - accepted.get(day, 0) - found[day]
+            known = by_moment.get(day, _Day())
+            gap = known.missing - accepted.get(day, 0)
+            # What is left when each moment has its own: nobody's in particular.
+            rest = account.expected.get(day, 0) - known.expected - (found[day] - known.there)
+            gap += rest if account.is_late else max(rest, 0)
             if account.is_late:
                 spare += max(-gap, 0)
             covered = min(max(gap, 0), spare)
@@ -161,6 +188,23 @@ class Accounts:
                 yield self._gap(account, day, gap)
         if not missing:
             yield Finding("ok", account.place, self._sum(account, found, expired))
+
+    def _by_moment(self, account: _Account) -> Mapping[str, "_Day"]:
+        """What the moments of each day say."""
+        if not account.moments:
+            return {}
+        since_ms = self._books.apart_since_ms
+        found: Counter[int] = Counter()
+        for table in account.tables:
+            found.update(self._census.rows_by_moment(table, since_ms, MINUTE_MS))
+        days: defaultdict[str, _Day] = defaultdict(_Day)
+        for moment_ms, expected in account.moments.items():
+            day = days[day_of(moment_ms)]
+            there = max(0, min(expected, found[moment_ms]))
+            day.expected += expected
+            day.there += there
+            day.missing += max(0, expected - there)
+        return days
 
     def _is_past(self, day: str, account: _Account) -> bool:
         days = [ttl for table in account.tables if (ttl := self._census.ttl_days(table))]

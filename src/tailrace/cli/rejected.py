@@ -17,7 +17,7 @@ from rich.text import Text
 from tailrace.cli.options import ClickhouseUrl, DataDir, EnginePort, IntakeHttp
 from tailrace.cli.terminal import ending_quietly, note
 from tailrace.clock import utc_now
-from tailrace.collect.books import REMOVED, note_removed
+from tailrace.collect.books import note_removed_rows
 from tailrace.errors import TailraceError, UsageError
 from tailrace.search.times import parse_range
 from tailrace.search.visible import visible_text
@@ -98,8 +98,8 @@ def _drop(table: RejectedTable, rows: Sequence[RejectedLine], settings: Settings
     """Remove rows, and tell the books, which `tailrace doctor` adds up."""
     if rows:
         table.delete([row.id for row in rows])
-        days = Counter(row.received_at.strftime("%Y-%m-%d") for row in rows)
-        note_removed(settings.data_dir / "buffer", REMOVED, days)
+        moments = Counter(round(row.received_at.timestamp() * 1000) for row in rows)
+        note_removed_rows(settings.data_dir / "buffer", moments)
     return len(rows)
 
 

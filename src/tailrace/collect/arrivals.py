@@ -1,4 +1,4 @@
-"""How many rows a batch leaves in a table, by the day on which they arrived.
+"""How many rows a batch leaves in a table, by the time at which they arrived.
 
 Lines that go as they came are counted as the table counts them: an empty line is no row, and an
 array of objects is as many. Lines of one peer that came within a second of each other are stored
@@ -8,7 +8,7 @@ parsed.
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import orjson
 
@@ -23,23 +23,38 @@ _BLANK = re.compile(rb"(?:\A|\n)\r?(?=\n)")
 _ARRAY = re.compile(rb"(?:\A|(?<=\n))\[[^\n]*")
 
 
-def days_of_sent(pieces: Sequence[Piece], delivery: Delivery, *, as_lines: bool) -> Counter[str]:
-    """Rows by day; `as_lines`: whether the pieces are lines that nobody has looked into."""
+def arrivals_of(
+    pieces: Sequence[Piece], delivery: Delivery, *, as_lines: bool
+) -> tuple[Counter[str], Counter[int]]:
+    """Rows by day, and, of those that were stored under a time that is known, by that time in ms.
+
+    `as_lines`: whether the pieces are lines that nobody has looked into.
+    """
     days: Counter[str] = Counter()
+    for piece, moment_ms in _dated(pieces):
+        days[day_of(moment_ms)] += rows_of(piece) if as_lines else piece.rows
+    for moment_ms, rows in moments_of_rejected(delivery.rejected).items():
+        days[day_of(moment_ms)] -= rows
+    moments: Counter[int] = Counter()
+    for inserted in delivery.dated:
+        for piece, moment_ms in _dated(inserted):
+            moments[moment_ms] += rows_of(piece) if as_lines else piece.rows
+    return days, moments
+
+
+def moments_of_rejected(rows: Sequence[RejectedRow]) -> Counter[int]:
+    """Rejected rows by their time in ms."""
+    return Counter(row.received_at_ms for row in rows)
+
+
+def _dated(pieces: Sequence[Piece]) -> Iterator[tuple[Piece, int]]:
+    """Each piece with the time that its rows are stored under."""
     times = [piece.received_at_ms for piece in pieces]
     is_one_time = (
         len({piece.peer for piece in pieces}) == 1 and max(times) - min(times) <= ONE_ARRIVAL_MS
     )
     for piece in pieces:
-        day = day_of(min(times) if is_one_time else piece.received_at_ms)
-        days[day] += rows_of(piece) if as_lines else piece.rows
-    days.subtract(days_of_rejected(delivery.rejected))
-    return days
-
-
-def days_of_rejected(rows: Sequence[RejectedRow]) -> Counter[str]:
-    """Rejected rows by day."""
-    return Counter(day_of(row.received_at_ms) for row in rows)
+        yield piece, min(times) if is_one_time else piece.received_at_ms
 
 
 def rows_of(piece: Piece) -> int:

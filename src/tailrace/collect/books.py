@@ -5,6 +5,7 @@ way is seen in one place at least: a gap that is found is a gap.
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from urllib.parse import unquote
 
 from tailrace.collect.buffer.format import Record
 from tailrace.collect.buffer.segment import SUFFIX, scan_file
-from tailrace.collect.ledger import FILE, REJECTED
+from tailrace.collect.ledger import FILE, MINUTE_MS, REJECTED, add_rows, day_of
 from tailrace.collect.outcome import SUFFIX as OUTCOME_SUFFIX
 from tailrace.collect.outcome import read as read_outcome
 from tailrace.collect.rejected import FOLDER as REJECTED_FOLDER
@@ -34,6 +35,10 @@ class Books:
     """By component, name and reason."""
     days: Mapping[tuple[str, str], int]
     """Rows by place and day of arrival."""
+    moments: Mapping[tuple[str, int], int]
+    """Rows by place and moment of arrival in ms; before `apart_since_ms`, by minute."""
+    apart_since_ms: int
+    """From here on moments are known to the millisecond."""
     waiting: Mapping[str, int]
     """Events in the buffer, by source."""
     waiting_rejected: int
@@ -46,6 +51,10 @@ class Books:
     def rows(self, place: str) -> dict[str, int]:
         """Rows of one place by day."""
         return {day: rows for (found, day), rows in self.days.items() if found == place}
+
+    def rows_at(self, place: str) -> dict[int, int]:
+        """Rows of one place by moment."""
+        return {moment: rows for (found, moment), rows in self.moments.items() if found == place}
 
     def sum(self, component_id: str, name: str) -> int:
         """A sum over all reasons."""
@@ -67,11 +76,14 @@ def read_books(buffer: Path) -> Books:
     # A collector adds to the ledger first and forgets a buffered row last.
     with closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as database:
         sums = {(c, n, r): v for c, n, r, v in database.execute("SELECT * FROM sums")}
-        has_days = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'days'").fetchone()
+        has_days = _has_table(database, "days")
         found = database.execute("SELECT * FROM days").fetchall() if has_days else []
+        moments, apart_since_ms = _moments(database)
     return Books(
         sums,
         {(place, day): rows for day, place, rows in found},
+        moments,
+        apart_since_ms,
         {
             unquote(folder.name): _waiting(folder)
             for folder in sorted(buffer.glob("*/"))
@@ -97,6 +109,45 @@ def note_removed(buffer: Path, place: str, days: Mapping[str, int]) -> bool:
     return True
 
 
+def note_removed_rows(buffer: Path, moments: Mapping[int, int]) -> None:
+    """Add to the books that a person has taken rejected rows of these times in ms away."""
+    ledger = buffer / FILE
+    if not ledger.exists():
+        return
+    with closing(sqlite3.connect(ledger, timeout=30)) as database, database:
+        if _has_table(database, "moments"):
+            add_rows(database, REMOVED, moments)
+            return
+    days: Counter[str] = Counter()
+    for moment, rows in moments.items():
+        days[day_of(moment)] += rows
+    note_removed(buffer, REMOVED, days)
+
+
+def _has_table(database: sqlite3.Connection, name: str) -> bool:
+    found = database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+    return found is not None
+
+
+def _moments(database: sqlite3.Connection) -> tuple[Counter[tuple[str, int]], int]:
+    """Rows by place and moment, and since when those are milliseconds."""
+    moments: Counter[tuple[str, int]] = Counter()
+    if not _has_table(database, "moments"):
+        return moments, 0
+    (last_ms,) = database.execute(
+        "SELECT max(first_ms + span_ms) FROM moments WHERE span_ms > 1"
+    ).fetchone()
+    apart_since_ms = last_ms or 0
+    for place, first_ms, rows in database.execute("SELECT place, first_ms, rows FROM moments"):
+        moments[place, moment_of(first_ms, apart_since_ms)] += rows
+    return moments, apart_since_ms
+
+
+def moment_of(time_ms: int, apart_since_ms: int) -> int:
+    """The moment that a time belongs to: its minute, where moments are merged."""
+    return time_ms if time_ms >= apart_since_ms else time_ms // MINUTE_MS * MINUTE_MS
+
+
 def _waiting(folder: Path) -> int:
     """Events in a folder's segments."""
     events = 0
@@ -119,4 +170,12 @@ def _set_aside(buffer: Path) -> Iterator[Path]:
         yield from sorted(buffer.glob(pattern))
 
 
-__all__ = ["ACCEPTED", "REJECTED", "REMOVED", "Books", "note_removed", "read_books"]
+__all__ = [
+    "ACCEPTED",
+    "REJECTED",
+    "REMOVED",
+    "Books",
+    "note_removed",
+    "note_removed_rows",
+    "read_books",
+]

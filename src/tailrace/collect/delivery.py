@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tailrace.clock import Clock
-from tailrace.collect.arrivals import days_of_rejected, days_of_sent
+from tailrace.collect.arrivals import arrivals_of, moments_of_rejected
 from tailrace.collect.buffer.journal import Journal
 from tailrace.collect.buffer.recovery import set_damage_aside
 from tailrace.collect.buffer.segment import Segment
@@ -116,7 +116,7 @@ class Deliverer:
             segment.events,
             self._counts(segment, processed),
             last_positions(segment),
-            days_of_rejected(processed.rejected),
+            moments_of_rejected(processed.rejected),
         )
         await self._journal.remove(segment)
         self._report(segment, processed)
@@ -163,8 +163,8 @@ class Deliverer:
                 attempts=delivery.attempts,
                 latency_ms=latency_ms,
             ),
-            await asyncio.to_thread(days_of_sent, pieces, delivery, as_lines=as_lines),
-            days_of_rejected(delivery.rejected),
+            *await asyncio.to_thread(arrivals_of, pieces, delivery, as_lines=as_lines),
+            rejected=moments_of_rejected(delivery.rejected),
         )
         route.metrics.received(batch.rows, batch.size_bytes)
         route.metrics.sent(delivery.sent_rows, delivery.sent_bytes)

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from tailrace.clock import Clock
 from tailrace.collect.buffer.journal import Chunk, Journal
-from tailrace.collect.ledger import Count, Ledger, day_of
+from tailrace.collect.ledger import Count, Ledger
 from tailrace.collect.metrics import ComponentMetrics
 from tailrace.collect.pipeline import read_position, write_origin
 from tailrace.collect.rejected import RejectedStore
@@ -92,7 +92,7 @@ class JournalIntake:
         self._metrics.error("decode_failed", len(lines))
         self._metrics.discarded(len(lines), "rejected", intentional=False)
         await self._ledger.add(
-            [Count(self._source_id, "rejected_at_door", len(lines))], {day_of(now_ms): len(lines)}
+            [Count(self._source_id, "rejected_at_door", len(lines))], {now_ms: len(lines)}
         )
 
     def is_full(self) -> bool:

@@ -8,11 +8,15 @@
 - Which spans of a batch a destination refused, as long as the batch is not done with.
 - How many rows of each day of arrival each sink has taken, and how many were rejected, added once,
   with the batch or segment that they belong to: `tailrace doctor` counts them in the tables.
+- The same by moment of arrival, to the millisecond, where rows are stored under a time that comes
+  from here. A batch has a moment, or a few, that no others share, so what is missing of it shows
+  however many rows somebody else has added. Older moments are merged into minutes.
 - Where each source stood behind what is delivered: see `tailrace.collect.positions`.
 """
 
 import asyncio
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -63,6 +67,13 @@ CREATE TABLE IF NOT EXISTS days (
     rows INTEGER NOT NULL,
     PRIMARY KEY (day, place)
 );
+CREATE TABLE IF NOT EXISTS moments (
+    place TEXT NOT NULL,
+    first_ms INTEGER NOT NULL,
+    span_ms INTEGER NOT NULL,
+    rows INTEGER NOT NULL,
+    PRIMARY KEY (place, first_ms, span_ms)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS refusals (
     token TEXT NOT NULL,
     first INTEGER NOT NULL,
@@ -80,12 +91,20 @@ CREATE TABLE IF NOT EXISTS positions (
 """
 
 REJECTED = "/rejected"
-"""Place in `days` of what was rejected; all others are ids of sinks."""
+"""Place in `days` and `moments` of what was rejected; all others are ids of sinks."""
 
 Days = Mapping[str, int]
 """Rows by day of arrival, as `2026-01-31`, UTC."""
 
+Moments = Mapping[int, int]
+"""Rows by time of arrival in ms."""
+
 NO_DAYS: Days = MappingProxyType({})
+NO_MOMENTS: Moments = MappingProxyType({})
+
+MINUTE_MS = 60_000
+KEPT_MOMENTS = 200_000
+"""So many of the newest moments are kept apart, about half a day's and 10 MB."""
 
 RETRY_SECS = 1.0
 _MAY_PASS = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -148,9 +167,17 @@ class Ledger:
         return await self._in_thread(read)
 
     async def write_batch(
-        self, row: BatchRow, sent: Days = NO_DAYS, rejected: Days = NO_DAYS
+        self,
+        row: BatchRow,
+        sent: Days = NO_DAYS,
+        moments: Moments = NO_MOMENTS,
+        *,
+        rejected: Moments = NO_MOMENTS,
     ) -> None:
-        """A sink has taken a batch; returns once that is on disk."""
+        """A sink has taken a batch; returns once that is on disk.
+
+        `sent` are its rows by day, `moments` those of them that were stored under a known time.
+        """
 
         def write() -> None:
             with self._connection as connection:
@@ -160,7 +187,8 @@ class Ledger:
                 ).rowcount
                 if inserted:
                     _add_days(connection, row.sink_id, sent)
-                    _add_days(connection, REJECTED, rejected)
+                    _add_moments(connection, row.sink_id, moments)
+                    add_rows(connection, REJECTED, rejected)
 
         await self._in_thread(write)
 
@@ -171,7 +199,7 @@ class Ledger:
         events: int,
         counts: Iterable[Count],
         positions: Sequence[Position] = (),
-        rejected: Days = NO_DAYS,
+        rejected: Moments = NO_MOMENTS,
     ) -> None:
         """All sinks have answered: add the sums, once, and note where the source stood."""
         added = list(counts)
@@ -185,7 +213,7 @@ class Ledger:
                 if inserted:
                     _add(connection, added)
                     _add(connection, _sums_of_sinks(connection, token))
-                    _add_days(connection, REJECTED, rejected)
+                    add_rows(connection, REJECTED, rejected)
                 connection.execute("DELETE FROM refusals WHERE token GLOB ?", (f"{token}-*",))
                 _put_positions(connection, source_id, positions)
 
@@ -213,14 +241,14 @@ class Ledger:
 
         await self._in_thread(write)
 
-    async def add(self, counts: Iterable[Count], rejected: Days = NO_DAYS) -> None:
+    async def add(self, counts: Iterable[Count], rejected: Moments = NO_MOMENTS) -> None:
         """Add to the sums what belongs to no segment."""
         added = list(counts)
 
         def write() -> None:
             with self._connection as connection:
                 _add(connection, added)
-                _add_days(connection, REJECTED, rejected)
+                add_rows(connection, REJECTED, rejected)
 
         await self._in_thread(write)
 
@@ -304,6 +332,7 @@ class Ledger:
                 "DELETE FROM segments WHERE rowid < (SELECT max(rowid) FROM segments) - ?",
                 (KEPT_BATCHES,),
             )
+            merge_moments(connection)
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
         """The function's result; while the disk is full or the file is locked, it is tried again."""
@@ -339,6 +368,41 @@ def _add_days(connection: sqlite3.Connection, place: str, days: Days) -> None:
         "INSERT INTO days VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET rows = rows + excluded.rows",
         [(day, place, rows) for day, rows in days.items() if rows],
     )
+
+
+def _add_moments(connection: sqlite3.Connection, place: str, moments: Moments) -> None:
+    connection.executemany(
+        "INSERT INTO moments VALUES (?, ?, 1, ?) "
+        "ON CONFLICT DO UPDATE SET rows = rows + excluded.rows",
+        [(place, moment_ms, rows) for moment_ms, rows in moments.items() if rows],
+    )
+
+
+def add_rows(connection: sqlite3.Connection, place: str, moments: Moments) -> None:
+    """Add rows whose moments are all known to a place, by day and by moment."""
+    days: Counter[str] = Counter()
+    for moment_ms, rows in moments.items():
+        days[day_of(moment_ms)] += rows
+    _add_days(connection, place, days)
+    _add_moments(connection, place, moments)
+
+
+def merge_moments(connection: sqlite3.Connection, kept: int = KEPT_MOMENTS) -> None:
+    """Merge all but the newest moments into minutes, up to the same minute in all places."""
+    found = connection.execute(
+        "SELECT first_ms FROM moments WHERE span_ms = 1 ORDER BY first_ms DESC LIMIT 1 OFFSET ?",
+        (kept,),
+    ).fetchone()
+    if found is None:
+        return
+    before_ms = found[0] // MINUTE_MS * MINUTE_MS
+    connection.execute(
+        "INSERT INTO moments SELECT place, first_ms / ?1 * ?1, ?1, sum(rows) FROM moments "
+        "WHERE span_ms = 1 AND first_ms < ?2 GROUP BY 1, 2 "
+        "ON CONFLICT DO UPDATE SET rows = rows + excluded.rows",
+        (MINUTE_MS, before_ms),
+    )
+    connection.execute("DELETE FROM moments WHERE span_ms = 1 AND first_ms < ?", (before_ms,))
 
 
 def _add(connection: sqlite3.Connection, counts: list[Count]) -> None:

@@ -76,6 +76,8 @@ class Delivery:
     sent_bytes: int = 0
     attempts: int = 0
     rejected: list[RejectedRow] = field(default_factory=list)
+    dated: list[Sequence[Piece]] = field(default_factory=list)
+    """Of each insert whose rows got the time of their arrival from us, the pieces."""
 
 
 class Encoder(ABC):

@@ -60,6 +60,16 @@ class Census:
         )
         return {str(day): int(rows) for day, rows in self._store.query(sql).rows}
 
+    def rows_by_moment(self, table: str, merged_before_ms: int, step_ms: int) -> dict[int, int]:
+        """Rows by time of arrival in ms; before `merged_before_ms`, by steps of `step_ms`."""
+        sql = (
+            "WITH toUnixTimestamp64Milli(toDateTime64(received_at, 3, 'UTC')) AS ms "  # noqa: S608
+            "SELECT if(ms < {before:Int64}, intDiv(ms, {step:Int64}) * {step:Int64}, ms) AS moment, "
+            f"count() FROM {self._quoted(table)} GROUP BY moment"
+        )
+        bound = {"before": merged_before_ms, "step": step_ms}
+        return {int(moment): int(rows) for moment, rows in self._store.query(sql, bound).rows}
+
     def ttl_days(self, table: str) -> int | None:
         """Days after which the table drops rows; None: never, or not by days."""
         facts = self.tables.get(table)

@@ -1,6 +1,6 @@
 """Adding up, without an engine."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -19,7 +19,13 @@ BOTH = "logs.application_logs and logs.rejected"
 class FakeCensus:
     """Tables with so many rows by day."""
 
-    def __init__(self, logs: dict[str, int], rejected: dict[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        logs: dict[str, int],
+        rejected: dict[str, int] | None = None,
+        moments: dict[int, int] | None = None,
+    ) -> None:
+        self._moments = moments or {}
         self._rows = {"logs.application_logs": logs, "logs.rejected": rejected or {}}
         self.tables = {
             name: TableFacts(name, "MergeTree", "received_at", (), "2026-01-01")
@@ -34,6 +40,9 @@ class FakeCensus:
 
     def rows_by_day(self, table: str) -> dict[str, int]:
         return self._rows[table]
+
+    def rows_by_moment(self, table: str, merged_before_ms: int, step_ms: int) -> dict[int, int]:
+        return self._moments if table == "logs.application_logs" else {}
 
     def ttl_days(self, table: str) -> int:
         return 30
@@ -58,6 +67,8 @@ def examined(
         **{
             "sums": {},
             "days": days,
+            "moments": {},
+            "apart_since_ms": 0,
             "waiting": {},
             "waiting_rejected": 0,
             "held": 0,
@@ -120,3 +131,49 @@ def test_a_sink_whose_sums_do_not_add_up_and_a_source_that_is_gone_are_named() -
     bad, _ = examined(FakeCensus({}), {}, sums=sums, waiting={"in": 5, "old": 3, "empty": 0})
     assert [finding.check for finding in bad] == ["source old", "sink out"]
     assert "2 are unaccounted for" in bad[1].text
+
+
+DAY_MS = int(datetime(2026, 1, 30, tzinfo=UTC).timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    ("found", "missing"),
+    [
+        # All there; one is gone; one is gone, and somebody else has added as many, or many more.
+        ({1: 10, 2: 5}, 0),
+        ({1: 9, 2: 5}, 1),
+        ({1: 9, 2: 5, 3: 1}, 1),
+        ({1: 9, 2: 4, 3: 500}, 2),
+        ({2: 15}, 10),
+    ],
+)
+def test_rows_of_somebody_else_hide_no_gap(found: dict[int, int], missing: int) -> None:
+    there = {DAY_MS + moment: rows for moment, rows in found.items()}
+    census = FakeCensus({"2026-01-30": sum(found.values())}, moments=there)
+    days = {("out", "2026-01-30"): 15}
+    moments = {("out", DAY_MS + 1): 10, ("out", DAY_MS + 2): 5}
+    _, gaps = examined(census, days, moments=moments)
+    assert gaps == ([("2026-01-30", missing)] if missing else [])
+    accepted = {**days, (ACCEPTED + BOTH, "2026-01-30"): missing}
+    assert examined(census, accepted, moments=moments)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("total", "at_moment", "missing"),
+    [(110, 10, 0), (105, 10, 5), (107, 7, 3), (110, 7, 3), (102, 7, 8)],
+)
+def test_what_was_delivered_before_there_were_moments_is_counted_by_day(
+    total: int, at_moment: int, missing: int
+) -> None:
+    """100 rows of which only the day is known, and 10 with their moment."""
+    days = {("out", "2026-01-30"): 110}
+    census = FakeCensus({"2026-01-30": total}, moments={DAY_MS: at_moment})
+    _, gaps = examined(census, days, moments={("out", DAY_MS): 10})
+    assert sum(rows for _, rows in gaps) == missing
+
+
+def test_rejected_rows_that_a_person_removed_are_missing_at_no_moment() -> None:
+    census = FakeCensus({"2026-01-30": 8}, moments={DAY_MS: 8})
+    days = {("out", "2026-01-30"): 10, (REMOVED, "2026-01-30"): 2}
+    moments = {("out", DAY_MS): 10, (REMOVED, DAY_MS): 2}
+    assert examined(census, days, moments=moments) == ([], [])

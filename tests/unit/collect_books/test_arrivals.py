@@ -2,7 +2,7 @@
 
 import pytest
 
-from tailrace.collect.arrivals import days_of_sent, rows_of
+from tailrace.collect.arrivals import arrivals_of, rows_of
 from tailrace.collect.sink import Delivery, Piece, RejectedRow
 
 DAY_MS = 86_400_000
@@ -31,13 +31,26 @@ def test_lines_are_counted_as_the_table_counts_them(lines: bytes, rows: int) -> 
 def test_rows_are_counted_by_day_of_arrival_without_the_rejected() -> None:
     pieces = [Piece(b"{}\n{}\n", 2, DAY_MS - 1, "a"), Piece(b"{}\n{}\n{}\n", 3, DAY_MS, "b")]
     rejected = [RejectedRow("out", "", DAY_MS, "bad", b"{}")]
-    days = days_of_sent(pieces, Delivery(rejected=rejected), as_lines=True)
+    days, _ = arrivals_of(pieces, Delivery(rejected=rejected), as_lines=True)
     assert days == {"1970-01-01": 2, "1970-01-02": 2}
 
 
 def test_lines_that_came_together_share_a_day() -> None:
     pieces = [Piece(b"{}\n", 1, DAY_MS - 1), Piece(b"{}\n", 1, DAY_MS)]
-    assert days_of_sent(pieces, Delivery(), as_lines=True) == {"1970-01-01": 2}
+    days, _ = arrivals_of(pieces, Delivery(), as_lines=True)
+    assert days == {"1970-01-01": 2}
     apart = [Piece(b"{}\n", 1, DAY_MS - 1), Piece(b"{}\n", 1, DAY_MS + 2000)]
-    days = days_of_sent(apart, Delivery(), as_lines=True)
+    days, _ = arrivals_of(apart, Delivery(), as_lines=True)
     assert days == {"1970-01-01": 1, "1970-01-02": 1}
+
+
+def test_moments_are_those_that_each_insert_has_given_to_its_rows() -> None:
+    first, second = Piece(b"{}\n\n{}\n", 3, 1000), Piece(b"{}\n", 1, 1500)
+    together = Delivery(dated=[[first, second]])
+    _, moments = arrivals_of([first, second], together, as_lines=True)
+    assert moments == {1000: 3}
+    in_parts = Delivery(dated=[[first], [second]])
+    _, moments = arrivals_of([first, second], in_parts, as_lines=True)
+    assert moments == {1000: 2, 1500: 1}
+    _, moments = arrivals_of([first, second], Delivery(), as_lines=True)
+    assert not moments

@@ -99,10 +99,13 @@ class ClickhouseSink(Sink):
     @override
     async def deliver(self, batch: SinkBatch) -> Delivery:
         table = await self._describe()
+        dated: list[Sequence[Piece]] = []
 
         async def insert(pieces: Sequence[Piece], token: str) -> int:
             made = self._insert(table, batch.source_id, pieces)
             await self._client.insert(made, token, self._settings)
+            if self._dates_rows(table):
+                dated.append(pieces)
             return made.size_bytes
 
         before = self._client.attempts
@@ -116,6 +119,7 @@ class ClickhouseSink(Sink):
         )
         delivery = await parts.deliver()
         delivery.attempts = self._client.attempts - before
+        delivery.dated = dated
         return delivery
 
     @override
@@ -137,6 +141,10 @@ class ClickhouseSink(Sink):
             and self.config.skip_unknown_fields is None
             and table.has_attributes
         )
+
+    def _dates_rows(self, table: Table) -> bool:
+        """Whether rows take their time of arrival with them."""
+        return self.config.format == "json_as_string" and table.line_column is not None
 
     def _insert(self, table: Table, source_id: str, pieces: Sequence[Piece]) -> Insert:
         if self.config.format == "json_each_row":

@@ -8,6 +8,7 @@ from tailrace.cli.options import (
     ClickhouseUrl,
     CollectorPort,
     EnginePort,
+    IntakeHttp,
     LogLevel,
     WebHost,
     WebPort,
@@ -29,6 +30,7 @@ def web(
     ] = None,
     engine_port: EnginePort = None,
     collector_port: CollectorPort = None,
+    intake_http: IntakeHttp = None,
     log_level: LogLevel = None,
 ) -> None:
     """Serve the pages and the REST API."""
@@ -41,6 +43,7 @@ def web(
         clickhouse_user=clickhouse_user,
         engine_port=engine_port,
         collector_port=collector_port,
+        intake_http=intake_http,
         log_level=log_level,
     )
     configure_logging(settings)

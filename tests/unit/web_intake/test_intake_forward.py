@@ -48,8 +48,11 @@ class Forwarding:
             raise TooLargeError("cannot take so much")
         return Same(body)
 
-    async def post(self, body: bytes | AsyncIterator[bytes], encoding: str = "") -> httpx.Response:
-        headers = {"Content-Encoding": encoding} if encoding else {}
+    async def post(
+        self, body: bytes | AsyncIterator[bytes], encoding: str = "", **headers: str
+    ) -> httpx.Response:
+        if encoding:
+            headers["Content-Encoding"] = encoding
         transport = httpx.ASGITransport(self._app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.post("/", content=body, headers=headers)
@@ -76,6 +79,23 @@ async def test_a_body_gets_there_however_it_is_compressed(
     ):
         assert (await forwarding.post(sent, encoding)).status_code == 200
     assert forwarding.pipeline.payloads == [body] * 4
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("http://test", 200),
+        ("https://elsewhere.example", 403),
+        ("null", 403),
+        ("http://[", 403),
+        ("", 403),
+    ],
+)
+async def test_pages_of_other_sites_may_not_send(
+    forwarding: Forwarding, origin: str, status: int
+) -> None:
+    assert (await forwarding.post(b"x", Origin=origin)).status_code == status
+    assert len(forwarding.pipeline.payloads) == (status == 200)
 
 
 async def test_nothing_is_not_forwarded(forwarding: Forwarding) -> None:

@@ -7,6 +7,7 @@ Guarantees:
 - A body is at most `MAX_BODY_BYTES`, as it comes and decompressed. All bodies that are here, and what
   became of them, take at most `MOST_BODIES_BYTES`; of large or compressed ones, which may become much
   more while they are read, `LARGE_AT_ONCE` are read at a time.
+- Pages of other sites, which a browser lets send though not read, are refused: 403.
 - An answer that is lost on the way here leaves the client with an error, though its events may be
   stored: it sends them again, and they are there twice.
 """
@@ -67,6 +68,7 @@ class Forwarder:
         `encodings` are undone before, by default those of the header Content-Encoding. Raises
         HTTPException; `translate` may raise BadBodyError.
         """
+        _refuse_other_sites(request)
         if encodings is None:
             encodings = request.headers.get("content-encoding", "")
 
@@ -155,6 +157,13 @@ class Forwarder:
                 f"cannot hand events to {self._url} (TAILRACE_INTAKE_HTTP): it answers "
                 f"{answer.status_code}",
             )
+
+
+def _refuse_other_sites(request: Request) -> None:
+    """Raise HTTPException for what a browser sends on behalf of a page that is not ours."""
+    origin = request.headers.get("origin")
+    if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
+        raise HTTPException(403, f"cannot take events from a page of {origin[:200]!r}")
 
 
 def _too_large() -> HTTPException:

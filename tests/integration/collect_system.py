@@ -161,12 +161,12 @@ def pipeline(engine_url: str, **sources: Mapping[str, Any]) -> dict[str, Any]:
     return {"sources": deepcopy(sources), "sinks": {"out": sink}}
 
 
-def eventually(condition: Callable[[], Any], what: str) -> Any:
+def eventually(condition: Callable[[], Any], what: str, within_secs: float = WITHIN_SECS) -> Any:
     """The condition's value, once it is true."""
-    deadline = time.monotonic() + WITHIN_SECS
+    deadline = time.monotonic() + within_secs
     while True:
         value = condition()
         if value:
             return value
-        assert time.monotonic() < deadline, f"waited {WITHIN_SECS:g} s for {what}"
+        assert time.monotonic() < deadline, f"waited {within_secs:g} s for {what}"
         time.sleep(0.02)

@@ -5,7 +5,7 @@ registries `SOURCES` and `SINKS` list them by Vector's names. An option that a c
 does not know is refused by name: none is ever ignored. (Transforms: `tailrace.collect.transform`.)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -22,9 +22,21 @@ class Options(BaseModel):
         extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=True
     )
 
+    not_taken: ClassVar[Mapping[str, str]] = {}
+    """Options of Vector's that are refused on purpose, and why or what to give in their place."""
+
+
+NO_GRAPH = "it decorates what `vector graph` draws, which Tailrace does not have"
+COMMON_NOT_TAKEN = {
+    "graph": NO_GRAPH,
+    "log_namespace": "events are laid out as Vector's legacy namespace has them",
+}
+
 
 class SourceConfig(Options):
     """Base of the configurations of sources."""
+
+    not_taken: ClassVar[Mapping[str, str]] = COMMON_NOT_TAKEN
 
     type: str
     """Vector's name for the kind of source."""
@@ -99,6 +111,12 @@ class SinkConfig(Options):
 
     templates: ClassVar[frozenset[str]] = frozenset()
     """Options that each event fills in; in all others `{{` is refused."""
+
+    not_taken: ClassVar[Mapping[str, str]] = {
+        "graph": NO_GRAPH,
+        "healthcheck": "there is nobody to ask whether events would be taken",
+        "proxy": "what is sent goes straight to its address",
+    }
 
     type: str
     """Vector's name for the kind of sink."""

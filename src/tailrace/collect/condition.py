@@ -21,7 +21,10 @@ class VrlCondition(Options):
     """The long form of a condition."""
 
     type: Literal["vrl"]
+    """The language."""
+
     source: str
+    """The program."""
 
 
 ConditionConfig = str | VrlCondition

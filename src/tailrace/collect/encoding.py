@@ -7,10 +7,10 @@ sink of its own kind needs besides (paths, requests) is in its package.
 import csv
 import io
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import orjson
 from pydantic import Field, field_validator, model_validator
@@ -82,6 +82,14 @@ class JsonEncoding(Options):
 class CsvEncoding(Options):
     """How the codec `csv` writes."""
 
+    not_taken: ClassVar[Mapping[str, str]] = {
+        "capacity": "CSV is written as RFC 4180 says",
+        "double_quote": "CSV is written as RFC 4180 says",
+        "escape": "CSV is written as RFC 4180 says",
+        "quote": "CSV is written as RFC 4180 says",
+        "quote_style": "CSV is written as RFC 4180 says",
+    }
+
     fields: tuple[str, ...] = Field(min_length=1)
     """Paths of the fields, one a column; a field that an event has not is empty."""
 
@@ -91,6 +99,15 @@ class CsvEncoding(Options):
 
 class Encoding(FieldChoice):
     """How an event becomes bytes."""
+
+    not_taken: ClassVar[Mapping[str, str]] = {
+        "avro": "Tailrace does not write the codec that it belongs to",
+        "cef": "Tailrace does not write the codec that it belongs to",
+        "gelf": "Tailrace does not write the codec that it belongs to",
+        "protobuf": "Tailrace does not write the codec that it belongs to",
+        "schema": "Tailrace does not write the codec that it belongs to",
+        "metric_tag_values": "Tailrace has no metric events",
+    }
 
     codec: Literal["json", "text", "raw_message", "logfmt", "csv"]
     """`json`: the event as an object. `text`, `raw_message`: its `.message`. `logfmt`: names and

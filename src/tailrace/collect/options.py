@@ -1,6 +1,7 @@
 """Options that several components share, under Vector's names and with Vector's defaults."""
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
@@ -27,41 +28,49 @@ class JsonDecoding(Options):
     """How the codec `json` reads."""
 
     lossy: bool = True
-    """Replace bytes that are not UTF-8 by U+FFFD, rather than refuse the event."""
+    """Bytes that are not UTF-8 become U+FFFD; `false` is refused."""
 
 
-class VrlDecoding(Options):
-    """How the codec `vrl` reads."""
-
-    source: str
-    """The program that turns `.message` into the event."""
-
-    timezone: str | None = None
-    """Time zone of timestamps that name none."""
+NO_SUCH_CODEC = "Tailrace does not have the codec that it belongs to"
 
 
 class Decoding(Options):
     """How a frame of bytes becomes events."""
 
+    not_taken: ClassVar[Mapping[str, str]] = {
+        "avro": NO_SUCH_CODEC,
+        "gelf": "GELF is read strictly, and bytes that are not UTF-8 become U+FFFD",
+        "influxdb": NO_SUCH_CODEC,
+        "native_json": NO_SUCH_CODEC,
+        "protobuf": NO_SUCH_CODEC,
+        "signal_types": NO_SUCH_CODEC,
+        "syslog": "bytes that are not UTF-8 become U+FFFD",
+        "vrl": "take the codec bytes, and a transform `remap` behind the source",
+    }
+
     codec: str = "bytes"
-    """Name of the codec: `bytes`, `json` …"""
+    """Name of the codec: `bytes`, `gelf`, `json` or `syslog`. With `bytes` a frame is the text in
+    `.message`."""
 
     json_options: JsonDecoding = Field(default=JsonDecoding(), alias="json")
     """Options of the codec `json`."""
-
-    vrl: VrlDecoding | None = None
-    """Options of the codec `vrl`."""
 
 
 class NewlineFraming(Options):
     """Options of the framing `newline_delimited`."""
 
     max_length: int | None = Field(default=None, ge=1)
-    """Longest line in bytes; longer ones are rejected."""
+    """Longest line in bytes; longer ones are rejected. Unset: as long as the source can take."""
 
 
 class AnyFraming(Options):
     """Base of the options `framing`: a table for each method, of which one is used."""
+
+    not_taken: ClassVar[Mapping[str, str]] = {
+        "chunked_gelf": "Tailrace does not have this framing: send GELF over TCP",
+        "length_delimited": "Tailrace does not have this framing: octet_counting is near to it",
+        "varint_length_delimited": "Tailrace does not have this framing",
+    }
 
     method: str
     """Where a frame ends."""
@@ -78,7 +87,7 @@ class Framing(AnyFraming):
     """How a stream of bytes is cut into frames."""
 
     method: Literal["newline_delimited", "bytes"] = "newline_delimited"
-    """Where a frame ends."""
+    """Where a frame ends: at a newline, or where the whole ends (`bytes`)."""
 
     newline_delimited: NewlineFraming = NewlineFraming()
     """Options of the framing `newline_delimited`."""
@@ -88,10 +97,11 @@ class Batch(Options):
     """How many events travel together."""
 
     max_bytes: int = Field(default=10_000_000, ge=1)
-    """Size in bytes of the events, uncompressed, at which a batch is sent."""
+    """Size in bytes of the events, uncompressed, at which a batch is sent; Vector counts the size
+    that they have in its memory."""
 
     max_events: int | None = Field(default=None, ge=1)
-    """Number of events at which a batch is sent."""
+    """Number of events at which a batch is sent. Unset: only size and age count."""
 
     timeout_secs: float = Field(default=1.0, gt=0)
     """Age in seconds at which a batch is sent, full or not."""
@@ -106,6 +116,12 @@ ENDLESS_RETRIES = 2**64 - 1
 
 class Request(Options):
     """How requests are made and repeated."""
+
+    not_taken: ClassVar[Mapping[str, str]] = {
+        "adaptive_concurrency": "`concurrency: adaptive` has nothing to be set",
+        "headers": "the sink `http` alone has it",
+        "retry_jitter_mode": "waits are not varied by chance",
+    }
 
     timeout_secs: int = Field(default=60, ge=1)
     """Seconds after which a request without an answer is given up and repeated."""
@@ -161,19 +177,34 @@ class BasicAuth(Options):
     """A user name and a password."""
 
     strategy: Literal["basic"]
+    """Which of the ways it is."""
+
     user: str
+    """The user's name."""
+
     password: SecretStr
+    """The user's password."""
 
 
 class BearerAuth(Options):
     """A token."""
 
     strategy: Literal["bearer"]
+    """Which of the ways it is."""
+
     token: SecretStr
+    """What is sent as `Authorization: Bearer <token>`."""
 
 
 class ClientTls(Options):
     """How a sink proves and checks identities."""
+
+    not_taken: ClassVar[Mapping[str, str]] = {
+        "alpn_protocols": "requests are HTTP/1.1",
+        "key_pass": "give a key that is not locked, in a file that only the collector may read",
+        "server_name": "the name is that of the address",
+        "enabled": "https in the address says it",
+    }
 
     verify_certificate: bool = True
     """Whether the server's certificate must be valid."""
@@ -182,13 +213,13 @@ class ClientTls(Options):
     """Whether the certificate must be for the host that is asked."""
 
     ca_file: str | None = None
-    """File of certificates to trust, PEM."""
+    """File of certificates to trust, PEM. Unset: those that the system trusts."""
 
     crt_file: str | None = None
-    """File of our own certificate, PEM."""
+    """File of our own certificate, PEM. Unset: none is shown."""
 
     key_file: str | None = None
-    """File of our own certificate's key, PEM."""
+    """File of our own certificate's key, PEM. Unset: it is in `crt_file`."""
 
 
 class Acknowledgements(Options):

@@ -9,15 +9,16 @@ in the order they went in.
 
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 from pydantic import Field
 
-from tailrace.collect.component import Options
+from tailrace.collect.component import NO_GRAPH, Options
 
 FILTERED = "filtered"
 """Reason for which a condition discards events."""
@@ -96,6 +97,8 @@ class VrlStep:
 
 class TransformConfig(Options, ABC):
     """A transform's options, as they stand in the file; built into a Transform in the worker."""
+
+    not_taken: ClassVar[Mapping[str, str]] = {"graph": NO_GRAPH}
 
     type: str
     """Vector's name for the kind of transform."""

@@ -24,7 +24,6 @@ SHOWN_ELSEWHERE = {
     "http.tls": TLS,
     "healthcheck": "asked at start, changes no event: tests/unit/collect/test_sink_clickhouse.py",
     "buffer": "of what waits before a sink: tests/integration/test_collect_buffer.py",
-    "decoding.vrl": "of a codec that Tailrace does not have, and so refused",
     "grpc": "refused, whatever it is",
 }
 """Options, of any component, that no case can show, and why."""

@@ -160,9 +160,8 @@ def _check_codec(merged: Merged, name: str, source: Options) -> None:
     if not decoding.json_options.lossy:
         message = "cannot be false: bytes that are not UTF-8 always become U+FFFD"
         merged.wrong((*place, "json", "lossy"), message)
-    for option, field in (("json", "json_options"), ("vrl", "vrl")):
-        if field in decoding.model_fields_set and codec != option:
-            merged.wrong((*place, option), f'belongs to the codec "{option}", not to "{codec}"')
+    if "json_options" in decoding.model_fields_set and codec != "json":
+        merged.wrong((*place, "json"), f'belongs to the codec "json", not to "{codec}"')
 
 
 def _check_templates(merged: Merged, name: str, sink: SinkConfig) -> None:

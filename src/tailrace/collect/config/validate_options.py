@@ -7,6 +7,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from tailrace.collect.component import Options
 from tailrace.collect.config.problem import Place, did_you_mean
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -45,7 +46,11 @@ def _in_words(model: type[BaseModel], table: Any, details: ErrorDetails) -> Wron
     place = _place_in(table, details["loc"])
     kind, message = details["type"], details["msg"]
     if kind == "extra_forbidden":
-        known = option_names(_model_at(model, place[:-1]))
+        owner = _model_at(model, place[:-1])
+        if owner and issubclass(owner, Options) and place[-1] in owner.not_taken:
+            reason = owner.not_taken[str(place[-1])]
+            return Wrong(place, f"Tailrace does not have this option of Vector's: {reason}")
+        known = option_names(owner)
         return Wrong(place, f"unknown option{did_you_mean(str(place[-1]), known)}")
     if kind == "missing":
         missing = str(details["loc"][-1])

@@ -9,9 +9,10 @@ Entries are stored as lines of JSON, `[time, tag, record]`; the codec `fluent` m
 """
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgpack
 import orjson
@@ -41,6 +42,12 @@ Lines = tuple[list[bytes], list[tuple[bytes, str]]]
 
 class FluentConfig(ConversationConfig):
     """Takes events by Fluentd's forward protocol; an acknowledged chunk is durable."""
+
+    not_taken: ClassVar[Mapping[str, str]] = {
+        **ConversationConfig.not_taken,
+        "path": "of the mode `unix`, which Tailrace does not have",
+        "socket_file_mode": "of the mode `unix`, which Tailrace does not have",
+    }
 
     type: Literal["fluent"] = "fluent"
 

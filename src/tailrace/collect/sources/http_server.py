@@ -5,8 +5,8 @@ kept with its reason. 400: nothing in the body could be read (what came is kept 
 503 with Retry-After: there is no room for now. 413: more than 100 MiB.
 """
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field, SecretStr, model_validator
 from typing_extensions import override
@@ -29,12 +29,23 @@ class ServerAuth(Options):
     """Who may send."""
 
     strategy: Literal["basic"] = "basic"
+    """How who sends proves who it is."""
+
     username: str
+    """The only name that is let in."""
+
     password: SecretStr
+    """Its password."""
 
 
 class HttpServerConfig(SourceConfig):
     """Takes events from HTTP requests; a request that was answered with 200 is durable."""
+
+    not_taken: ClassVar[Mapping[str, str]] = {
+        **SourceConfig.not_taken,
+        "encoding": "Vector has given it up: give `decoding.codec`",
+        "keepalive": "connections are kept as long as their clients want",
+    }
 
     type: Literal["http_server"] = "http_server"
 

@@ -9,10 +9,10 @@ makes events of it in a worker process. One in JSON is taken apart here, once, i
 events already: to parse it takes longer than all the rest. Events are on the output `<id>.logs`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import orjson
 from pydantic import Field, field_validator
@@ -48,6 +48,10 @@ CODES = {400: 3, 401: 16, 404: 12, 405: 12, 413: 3, 415: 3, 503: 14}
 class HttpOptions(Options):
     """Where OTLP over HTTP is spoken."""
 
+    not_taken: ClassVar[Mapping[str, str]] = {
+        "keepalive": "connections are kept as long as their clients want",
+    }
+
     address: Address
     """Address and port to listen on; OTLP's own port is 4318."""
 
@@ -60,6 +64,11 @@ class HttpOptions(Options):
 
 class OpentelemetryConfig(SourceConfig):
     """Takes logs from OpenTelemetry's SDKs and collectors; 200 says that they are durable."""
+
+    not_taken: ClassVar[Mapping[str, str]] = {
+        **SourceConfig.not_taken,
+        "use_otlp_decoding": "events are laid out as Vector does it without",
+    }
 
     type: Literal["opentelemetry"] = "opentelemetry"
 

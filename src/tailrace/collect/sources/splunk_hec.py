@@ -10,7 +10,7 @@ and a client that asks for one then sends again.
 
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import orjson
 from pydantic import Field, SecretStr
@@ -41,6 +41,13 @@ class HecError(RefusedError):
 class HecAcknowledgements(Options):
     """Whether clients may ask later what became of a request."""
 
+    not_taken: ClassVar[Mapping[str, str]] = {
+        "ack_idle_cleanup": "a channel is one number, which is kept",
+        "max_idle_time": "a channel is one number, which is kept",
+        "max_pending_acks": "numbers are given out after their events are on disk: none is pending",
+        "max_pending_acks_per_channel": "numbers are given out after their events are on disk: none is pending",
+    }
+
     enabled: bool = False
     """Give each request an id; requests must then name their channel."""
 
@@ -50,6 +57,15 @@ class HecAcknowledgements(Options):
 
 class SplunkHecConfig(SourceConfig):
     """Takes events from clients of Splunk's HTTP event collector; 200 says that they are durable."""
+
+    not_taken: ClassVar[Mapping[str, str]] = {
+        **SourceConfig.not_taken,
+        "event": "what is inside of envelopes is taken as it is: decode it by a transform `remap`",
+        "raw": "a body is one event of text: decode it by a transform `remap`",
+        "keepalive": "connections are kept as long as their clients want",
+        "store_hec_token": "tokens are secrets, and kept nowhere",
+        "token": "Vector has given it up: give `valid_tokens`",
+    }
 
     type: Literal["splunk_hec"] = "splunk_hec"
 

@@ -10,7 +10,8 @@ What is gathered is on disk before its source's segment is removed (`tailrace.co
 an orderly end all groups are let go, as in Vector.
 """
 
-from typing import Any, Literal, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
 
 import orjson
 from pydantic import Field, field_validator, model_validator
@@ -40,6 +41,11 @@ MergeStrategy = Literal[
 
 class ReduceConfig(StatefulConfig):
     """Options of `reduce`."""
+
+    not_taken: ClassVar[Mapping[str, str]] = {
+        **StatefulConfig.not_taken,
+        "max_groups": "groups wait on disk, as long as they are not due",
+    }
 
     group_by: tuple[str, ...] = ()
     """Fields whose values events of one group share; none: all events are one group."""

@@ -7,12 +7,11 @@ vanishes: where nobody takes `<id>.dropped`, or it is off, a failed event is rej
 reason.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import field_validator, model_validator
-from typing_extensions import override
-
 from tailrace.collect.transform import (
     Event,
     Outputs,
@@ -23,10 +22,17 @@ from tailrace.collect.transform import (
     as_json,
 )
 from tailrace.collect.vrl import Failure, Program, check, known_timezone
+from typing_extensions import override
 
 
 class RemapConfig(TransformConfig):
     """Options of `remap`."""
+
+    not_taken: ClassVar[Mapping[str, str]] = {
+        **TransformConfig.not_taken,
+        "metric_tag_values": "Tailrace has no metric events",
+        "runtime": "there is one",
+    }
 
     source: str | None = None
     """The VRL program."""

@@ -6,24 +6,31 @@ every so-manieth event goes through, counted by `group_by`. What goes through te
 field `sample_rate_key`.
 """
 
+from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
-from typing_extensions import override
-
 from tailrace.collect.condition import Condition, ConditionConfig, condition_problem
 from tailrace.collect.encoding import as_text
 from tailrace.collect.fields import get_field, split_path
 from tailrace.collect.stateful import Moment, StatefulConfig, StatefulTransform
 from tailrace.collect.template import Template, TemplateError
 from tailrace.collect.transform import Event, Outputs, Transform, TransformContext
+from typing_extensions import override
 
 _HASHES = 2**64
 
 
 class SampleConfig(StatefulConfig):
     """Options of `sample`."""
+
+    not_taken: ClassVar[Mapping[str, str]] = {
+        **StatefulConfig.not_taken,
+        "rate_field": "the rate is the same for all events",
+        "ratio_field": "the ratio is the same for all events",
+        "max_groups": "every group is remembered: it is one number",
+    }
 
     rate: int | None = Field(default=None, ge=1)
     """One of so many events goes through."""

@@ -1,6 +1,7 @@
 """Options of the sink `clickhouse`, as Vector names them."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, HttpUrl, field_validator
 
@@ -42,6 +43,12 @@ class ClickhouseRequest(Request):
 
 class ClickhouseConfig(SinkConfig):
     """Inserts events into a table of ClickHouse."""
+
+    not_taken: ClassVar[Mapping[str, str]] = {
+        **SinkConfig.not_taken,
+        "batch_encoding": "rows are sent as lines of JSON",
+        "query_settings": "an insert is one block with a token, which `async_insert` would break",
+    }
 
     type: Literal["clickhouse"] = "clickhouse"
 

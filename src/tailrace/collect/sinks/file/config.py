@@ -1,10 +1,10 @@
 """Options of the sink `file`, as Vector names them."""
 
 import posixpath
+from collections.abc import Mapping
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
-
 from tailrace.collect.component import SinkConfig
 from tailrace.collect.encoding import NEWLINE_DELIMITED, Encoding, SinkFraming
 from tailrace.collect.options import Acknowledgements
@@ -14,6 +14,12 @@ from tailrace.collect.vrl import known_timezone
 
 class FileConfig(SinkConfig):
     """Appends events to files."""
+
+    not_taken: ClassVar[Mapping[str, str]] = {
+        **SinkConfig.not_taken,
+        "internal_metrics": "no metric has the file as a label",
+        "truncate": "files are only appended to",
+    }
 
     templates: ClassVar[frozenset[str]] = frozenset({"path"})
 

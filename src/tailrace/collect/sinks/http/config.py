@@ -1,7 +1,8 @@
 """Options of the sink `http`, as Vector names them."""
 
 import json
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, HttpUrl, model_validator
 
@@ -26,6 +27,12 @@ class HttpRequest(Request):
 
 class HttpConfig(SinkConfig):
     """Sends events in the bodies of HTTP requests."""
+
+    not_taken: ClassVar[Mapping[str, str]] = {
+        **SinkConfig.not_taken,
+        "healthcheck": "a request without events could mean anything to a server: none is made",
+        "retry_strategy": "which answers are retried is said above",
+    }
 
     type: Literal["http"] = "http"
 

@@ -3,7 +3,8 @@
 import codecs
 import re
 import warnings
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 from typing_extensions import override
@@ -52,6 +53,12 @@ class Multiline(Options):
 class Fingerprint(Options):
     """How a file is known again after a restart."""
 
+    not_taken: ClassVar[Mapping[str, str]] = {
+        "bytes": "a file is known by its inode and its bytes together",
+        "ignored_header_bytes": "a file is known by its inode and its bytes together, so that alike headers do no harm",
+        "lines": "a file is known by its inode and its bytes together, however few lines it has",
+    }
+
     strategy: Literal["checksum", "device_and_inode"] = "checksum"
     """With either, a file is known by its inode and by bytes at its beginning and before the place
     that was read last, so that neither an inode that is used again nor two files that begin alike
@@ -81,6 +88,19 @@ def _check_charset(encoding: FileEncoding) -> FileEncoding:
 
 class FileConfig(SourceConfig):
     """Takes the lines of files, and goes on with those that come later."""
+
+    not_taken: ClassVar[Mapping[str, str]] = {
+        **SourceConfig.not_taken,
+        "data_dir": "places in files are kept with the buffer, in the data folder of the whole",
+        "file_discovery_mode": "files are looked for every `glob_minimum_cooldown_ms`",
+        "idle_timeout_secs": "a file is kept open until it was read to its end and is gone",
+        "ignore_not_found": "a link to nothing is passed over, and said once",
+        "internal_metrics": "no metric has the file as a label",
+        "message_start_indicator": "Vector has given it up: give `multiline`",
+        "multi_line_timeout": "Vector has given it up: give `multiline.timeout_ms`",
+        "reconcile_interval_secs": "it belongs to `file_discovery_mode`",
+        "start_at_beginning": "Vector has given it up: give `read_from`",
+    }
 
     type: Literal["file"] = "file"
 

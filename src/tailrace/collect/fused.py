@@ -23,7 +23,7 @@ from tailrace.collect.pipeline import (
     read_origin,
     read_reject_reason,
 )
-from tailrace.collect.sink import Encoder
+from tailrace.collect.sink import Bytes, Encoder
 from tailrace.collect.transform import FILTERED, as_timestamp
 from tailrace.collect.vrl.chain import Chain, LineCodec, Ran
 
@@ -116,7 +116,8 @@ class FusedPipeline:
                 counts[name, "discarded", FILTERED] = dropped
                 left -= dropped
             counts[name, "sent", ""] = left
-        bodies, rows = {}, Counter[str]()
+        bodies: dict[str, Bytes] = {}
+        rows: Counter[str] = Counter()
         for sink_id, encoder in encoders.items():
             takes_them = self._spec.sink_inputs[sink_id] == (self._names[-1],)
             rows[sink_id] = ran.count if takes_them else 0

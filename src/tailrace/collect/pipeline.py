@@ -18,7 +18,7 @@ from tailrace.collect.buffer.format import Record
 from tailrace.collect.codec import DecodeError
 from tailrace.collect.codecs import CODECS
 from tailrace.collect.envelope import Envelope, unpack
-from tailrace.collect.sink import Encoder, RejectedRow
+from tailrace.collect.sink import Bytes, Encoder, RejectedRow
 from tailrace.collect.source import Origin, Position
 from tailrace.collect.stateful import Moment, StatefulTransform
 from tailrace.collect.transform import (
@@ -62,7 +62,7 @@ class PipelineSpec:
 class Processed:
     """What became of a segment."""
 
-    bodies: dict[str, bytes] = field(default_factory=dict)
+    bodies: dict[str, Bytes] = field(default_factory=dict)
     rows: Counter[str] = field(default_factory=Counter)
     rejected: list[RejectedRow] = field(default_factory=list)
     counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)

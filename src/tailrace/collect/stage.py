@@ -138,7 +138,9 @@ class Stage:
         known = self._specs[job.source_id].sink_inputs
         for sink_id, body in processed.bodies.items():
             if body and sink_id not in known:
-                row = RejectedRow(sink_id, "", job.segment.first_received_at_ms, GONE_REASON, body)
+                row = RejectedRow(
+                    sink_id, "", job.segment.first_received_at_ms, GONE_REASON, bytes(body)
+                )
                 processed.rejected.append(row)
         processed.bodies = {name: processed.bodies.get(name, b"") for name in job.encoders}
         return processed

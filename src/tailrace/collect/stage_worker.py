@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from tailrace.collect import outcome as outcomes
+from tailrace.collect.handover import hand_over
 from tailrace.collect.outcome import Outcome
 from tailrace.collect.pipeline import (
     Frame,
@@ -48,7 +49,7 @@ def serve_stage(folder: Path, connection: Connection, specs: Mapping[str, Pipeli
             work: StageJob = connection.recv()
         except (EOFError, OSError):
             return
-        connection.send(bench.process(work))
+        hand_over(connection, bench.process(work))
 
 
 class Bench:

@@ -19,6 +19,7 @@ from multiprocessing.context import SpawnProcess
 
 from tailrace.collect.buffer.segment import Segment
 from tailrace.collect.fused import fused
+from tailrace.collect.handover import hand_over, receive
 from tailrace.collect.pipeline import Frame, Pipeline, PipelineSpec, Processed, frames
 from tailrace.collect.plain_lines import are_plain, process_plain
 from tailrace.collect.ready_lines import are_ready, process_ready
@@ -54,7 +55,7 @@ def serve(connection: Connection, specs: Mapping[str, PipelineSpec]) -> None:
             job: Job = connection.recv()
         except (EOFError, OSError):
             return
-        connection.send(ways[job.source_id].process(job))
+        hand_over(connection, ways[job.source_id].process(job))
 
 
 class Ways:
@@ -99,11 +100,10 @@ class Worker:
         connection = self._start()
         try:
             connection.send(job)
-            processed: Processed = connection.recv()
+            return receive(connection)
         except (EOFError, OSError) as error:
             self.stop()
             raise WorkerDiedError(str(error)) from error
-        return processed
 
     def stop(self) -> None:
         """End the process."""
@@ -195,7 +195,7 @@ def _reject(job: Job, frame: Frame) -> Processed:
 
 def _add(whole: Processed, part: Processed) -> None:
     for sink_id, body in part.bodies.items():
-        whole.bodies[sink_id] += body
+        whole.bodies[sink_id] = b"".join((whole.bodies[sink_id], body))
     whole.rows += part.rows
     whole.rejected += part.rejected
     whole.counts += part.counts

@@ -47,4 +47,4 @@ def test_lines_in_envelopes_are_not_plain() -> None:
     made = Pipeline(_spec("bytes")).process(
         list(frames(iter([_record(payload, 1)]))), {"out": RowEncoder()}
     )
-    assert made.bodies["out"].startswith('{"message":"\ufffd\\u0000\\n\ufffd"'.encode())
+    assert bytes(made.bodies["out"]).startswith('{"message":"\ufffd\\u0000\\n\ufffd"'.encode())

@@ -68,7 +68,7 @@ def as_found(processed: Processed) -> dict[str, Any]:
     """What can be compared: JSON may have its fields in another order."""
     return {
         "rows": {
-            name: [orjson.loads(line) for line in body.splitlines()]
+            name: [orjson.loads(line) for line in bytes(body).splitlines()]
             for name, body in processed.bodies.items()
         },
         "numbers": +processed.rows,

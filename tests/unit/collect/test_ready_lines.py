@@ -40,8 +40,8 @@ def test_the_short_way_leads_where_the_long_one_does() -> None:
     pipeline = Pipeline(SPEC)
     short = process_ready(SPEC, pipeline, found, ENCODERS)
     long = pipeline.process(list(frames(iter(found))), ENCODERS)
-    assert list(map(orjson.loads, short.bodies["out"].splitlines())) == list(
-        map(orjson.loads, long.bodies["out"].splitlines())
+    assert list(map(orjson.loads, bytes(short.bodies["out"]).splitlines())) == list(
+        map(orjson.loads, bytes(long.bodies["out"]).splitlines())
     )
     assert short.rows == long.rows == {"out": 3 * logs.count}
     assert short.rejected == long.rejected

@@ -101,7 +101,7 @@ def ns(*numbers: int) -> list[bytes]:
 
 
 def out(processed: Processed) -> list[list[int]]:
-    return [orjson.loads(line)["n"] for line in processed.bodies["out"].splitlines()]
+    return [orjson.loads(line)["n"] for line in bytes(processed.bodies["out"]).splitlines()]
 
 
 async def test_the_same_answer_however_often_and_by_whichever_process(scene: Scene) -> None:

@@ -12,6 +12,7 @@ from typing_extensions import override
 from tailrace.collect.buffer.disk import Disk
 from tailrace.collect.buffer.segment import Entry, Segment, SegmentWriter
 from tailrace.collect.pipeline import Pipeline, PipelineSpec, frames, write_origin
+from tailrace.collect.sink import Bytes
 from tailrace.collect.sinks.clickhouse.encode import RowEncoder
 from tailrace.collect.source import Origin
 from tailrace.collect.transform import (
@@ -90,8 +91,8 @@ def make_segment(tmp_path: Path) -> Iterator[object]:
     return make  # type: ignore[return-value]
 
 
-def read(body: bytes) -> list[Event]:
-    return [orjson.loads(line) for line in body.splitlines()]
+def read(body: Bytes) -> list[Event]:
+    return [orjson.loads(line) for line in bytes(body).splitlines()]
 
 
 def test_events_go_the_ways_that_inputs_name(make_segment) -> None:  # type: ignore[no-untyped-def]

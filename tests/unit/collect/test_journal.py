@@ -174,6 +174,15 @@ async def test_events_count_as_waiting_until_their_batch_is_taken(tmp_path: Path
     segment = await journal.next_segment()
     await asyncio.wait_for(waiting, 10)
     await journal.remove(segment)
+    await journal.flush()
+    await journal.next_segment()
+    # Somebody waits for the next batch, so it has its turn as soon as it is there.
+    taking = asyncio.create_task(journal.next_segment())
+    assert await journal.offer([chunk(str(n)) for n in range(5)]) == []
+    assert not journal.is_full()
+    await journal.flush()
+    assert not journal.is_full()
+    await asyncio.wait_for(taking, 10)
     await journal.close()
 
 

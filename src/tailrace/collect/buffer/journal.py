@@ -84,6 +84,7 @@ class Journal:
         self._next_sequence = 1
         self._finished: deque[Segment] = deque()
         self._given_out: dict[Path, Segment] = {}
+        self._takers = 0
         self._batches: dict[Path, asyncio.Future[None]] = {}
         """Those of a name that are not removed yet."""
         self._something_waits = asyncio.Event()
@@ -190,9 +191,13 @@ class Journal:
 
     async def next_segment(self) -> Segment:
         """The oldest finished segment that was not given out yet."""
-        while not self._finished:
-            self._segment_ready.clear()
-            await self._segment_ready.wait()
+        self._takers += 1
+        try:
+            while not self._finished:
+                self._segment_ready.clear()
+                await self._segment_ready.wait()
+        finally:
+            self._takers -= 1
         segment = self._finished.popleft()
         self._given_out[segment.path] = segment
         self._room.set()
@@ -255,7 +260,8 @@ class Journal:
         if self.size_bytes >= self.limits.max_bytes:
             return True
         most = self.limits.max_waiting_events
-        if most is None:
+        # What somebody waits for will not wait itself.
+        if most is None or self._takers:
             return False
         making = self._writer.events if self._writer else 0
         given_out = sum(segment.events for segment in self._given_out.values())

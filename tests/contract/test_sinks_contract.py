@@ -25,6 +25,7 @@ from tailrace.collect.transform import Event, Timestamp
 from tailrace.settings import Settings
 from tailrace.telemetry import new_registry
 from tests.unit.collect.support import FakeClickhouse, quiet_log
+from tests.unit.collect_kafka.kafka_support import MockCluster
 
 EVENTS: list[Event] = [
     {"message": f"line {number} ü", "n": number, "timestamp": Timestamp("2026-01-02T03:04:05.678Z")}
@@ -174,6 +175,25 @@ def _event_of(point: bytes) -> Event:
     return event
 
 
+def kafka(folder: Path) -> Subject:
+    cluster = MockCluster()
+    options = {
+        "inputs": ["in"],
+        "bootstrap_servers": cluster.servers,
+        "topic": "t",
+        "encoding": {"codec": "json"},
+        # what has no key goes to one partition, in order
+        "librdkafka_options": {"partitioner": "consistent"},
+    }
+    config = SINKS["kafka"].config.model_validate(options)
+    sink = SINKS["kafka"].build(config, context_of("kafka", folder))
+
+    def read() -> list[Event]:
+        return [json.loads(message.value() or b"") for message in cluster.read("t")]
+
+    return Subject(sink, options, read, once=False)
+
+
 SUBJECTS: dict[str, Callable[[Path], Subject]] = {
     "blackhole": blackhole,
     "clickhouse": clickhouse,
@@ -181,6 +201,7 @@ SUBJECTS: dict[str, Callable[[Path], Subject]] = {
     "file": file,
     "http": http,
     "influxdb_logs": influxdb_logs,
+    "kafka": kafka,
 }
 
 
@@ -286,7 +307,7 @@ def test_every_sink_has_a_buffer_that_blocks_unless_told_otherwise(
         SINKS[kind].config.model_validate({**options, "buffer": {"when_full": "overflow"}})
 
 
-@pytest.mark.parametrize("kind", ["console", "file", "http"])
+@pytest.mark.parametrize("kind", ["console", "file", "http", "kafka"])
 def test_the_codec_has_no_default(kind: str, tmp_path: Path) -> None:
     options = {n: v for n, v in SUBJECTS[kind](tmp_path).options.items() if n != "encoding"}
     with pytest.raises(ValidationError, match="encoding"):

@@ -6,13 +6,12 @@ a client that has nobody to connect to.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeVar
+from typing import ClassVar, Self, TypeVar
 
 from confluent_kafka import Consumer, KafkaException, Producer
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from tailrace.collect.component import Options
-from tailrace.collect.options import ClientTls
 
 SILENT = 2
 """librdkafka writes to standard error; what matters comes as an error, and is logged by us."""
@@ -22,11 +21,19 @@ PEM_MARK = "-----BEGIN "
 Client = TypeVar("Client", Consumer, Producer)
 
 
+def _check_is_on_or_off(name: str, options: Options, is_enabled: bool | None) -> None:
+    if is_enabled is None and options.model_fields_set:
+        raise ValueError(
+            "cannot tell whether this is meant to be on: as in Vector it is off unless "
+            f"{name}.enabled is true; give it"
+        )
+
+
 class KafkaSasl(Options):
     """How we prove who we are."""
 
-    enabled: bool = False
-    """Whether SASL is used."""
+    enabled: bool | None = None
+    """Whether SASL is used. Unset is false, as in Vector; but then no other option may be given."""
 
     mechanism: str | None = None
     """`PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`; others need settings in `librdkafka_options`."""
@@ -37,15 +44,45 @@ class KafkaSasl(Options):
     password: SecretStr | None = None
     """Password."""
 
+    @model_validator(mode="after")
+    def _is_on_or_off(self) -> Self:
+        _check_is_on_or_off("sasl", self, self.enabled)
+        return self
 
-class KafkaTls(ClientTls):
+
+class KafkaTls(Options):
     """How identities are proved and checked. Files may be given by their content, PEM."""
 
-    enabled: bool = False
-    """Whether TLS is used."""
+    not_taken: ClassVar[Mapping[str, str]] = {
+        "alpn_protocols": "Kafka's protocol does not use it",
+        "server_name": "the name is that of the broker's address",
+    }
+
+    enabled: bool | None = None
+    """Whether TLS is used. Unset is false, as in Vector; but then no other option may be given."""
+
+    verify_certificate: bool = True
+    """Whether brokers' certificates must be valid."""
+
+    verify_hostname: bool = True
+    """Whether a certificate must be for the host that is asked."""
+
+    ca_file: str | None = None
+    """Certificates to trust. Unset: those that the system trusts."""
+
+    crt_file: str | None = None
+    """Our own certificate. Unset: none is shown."""
+
+    key_file: str | None = None
+    """Our own certificate's key."""
 
     key_pass: SecretStr | None = None
-    """Password of `key_file`."""
+    """Password of the key."""
+
+    @model_validator(mode="after")
+    def _is_on_or_off(self) -> Self:
+        _check_is_on_or_off("tls", self, self.enabled)
+        return self
 
 
 class KafkaConnection(Options):
@@ -89,7 +126,7 @@ class KafkaConnection(Options):
 
     @property
     def _protocol(self) -> str:
-        match self.sasl.enabled, self.tls.enabled:
+        match bool(self.sasl.enabled), bool(self.tls.enabled):
             case True, True:
                 return "sasl_ssl"
             case True, False:
@@ -121,6 +158,11 @@ def _given(values: Mapping[str, str | SecretStr | None]) -> dict[str, str | int]
     }
 
 
+def explain(error: KafkaException) -> str:
+    """What librdkafka says, without its numbers."""
+    return str(error.args[0].str())
+
+
 def check_options(options: Mapping[str, str], ours: Iterable[str], why: str) -> None:
     """Refuse what would break a promise; raises ValueError."""
     for name in ours:
@@ -146,6 +188,6 @@ def _make(make: Callable[[], Client]) -> Client:
     try:
         return make()
     except KafkaException as error:
-        raise ValueError(f"librdkafka refuses it: {error.args[0].str()}") from error
+        raise ValueError(f"librdkafka refuses it: {explain(error)}") from error
     except TypeError as error:
         raise ValueError(f"librdkafka refuses it: {error}") from error

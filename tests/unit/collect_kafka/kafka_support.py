@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from tailrace.collect.source import Frames, Origin
-from tailrace.collect.sources.kafka.messages import Message
+from tailrace.collect.sources.kafka import messages as kafka_messages
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class FakeMessage:
         return None
 
 
-def offsets_as_lines(messages: Sequence[Message]) -> list[Frames]:
+def offsets_as_lines(messages: Sequence[kafka_messages.Message]) -> list[Frames]:
     """Each message as a line that is its offset; none for tombstones."""
     lines = [b"%d\n" % (message.offset() or 0) for message in messages if message.value()]
     return [Frames(b"".join(lines), len(lines), Origin())] if lines else []
@@ -71,16 +71,25 @@ class MockCluster:
             self._producer.produce(topic, value, partition=partition)
         assert self._producer.flush(20) == 0
 
+    def read(self, topic: str) -> list[Message]:
+        """All messages of a topic, partition after partition."""
+        consumer = Consumer(
+            {"bootstrap.servers": self.servers, "group.id": "reader", "log_level": 0}
+        )
+        found: list[Message] = []
+        for number in consumer.list_topics(topic, timeout=20).topics[topic].partitions:
+            place = TopicPartition(topic, number, 0)
+            _, end = consumer.get_watermark_offsets(place, timeout=20)
+            consumer.assign([place])
+            wanted = len(found) + end
+            while len(found) < wanted:
+                found += consumer.consume(wanted - len(found), 0.1)
+        consumer.close()
+        return found
+
     def committed(self, group: str, topic: str, partition: int = 0) -> tuple[int, str]:
         """Where a group stands, and what is written beside it."""
         consumer = Consumer({"bootstrap.servers": self.servers, "group.id": group, "log_level": 0})
         (found,) = consumer.committed([TopicPartition(topic, partition)], timeout=20)
         consumer.close()
         return found.offset, found.metadata or ""
-
-    def commit(self, group: str, topic: str, offset: int, text: str = "") -> None:
-        """Set where a group without members stands."""
-        consumer = Consumer({"bootstrap.servers": self.servers, "group.id": group, "log_level": 0})
-        place = TopicPartition(topic, 0, offset, metadata=text)
-        consumer.commit(offsets=[place], asynchronous=False)
-        consumer.close()

@@ -8,6 +8,7 @@ from tailrace.collect.sinks.console import CONSOLE
 from tailrace.collect.sinks.file import FILE
 from tailrace.collect.sinks.http import HTTP
 from tailrace.collect.sinks.influxdb_logs import INFLUXDB_LOGS
+from tailrace.collect.sinks.kafka import KAFKA
 
 SINKS: dict[str, Component[Sink]] = {
     "blackhole": BLACKHOLE,
@@ -16,4 +17,5 @@ SINKS: dict[str, Component[Sink]] = {
     "file": FILE,
     "http": HTTP,
     "influxdb_logs": INFLUXDB_LOGS,
+    "kafka": KAFKA,
 }

@@ -8,13 +8,13 @@ error, and what was not written stays in the buffer.
 
 import asyncio
 import os
-import threading
 from collections.abc import Sequence
 from typing import Literal
 
 from typing_extensions import override
 
 from tailrace.collect.component import Component, SinkConfig
+from tailrace.collect.daemon import in_daemon
 from tailrace.collect.encoding import NEWLINE_DELIMITED, Encoding, SinkFraming, StreamEncoder
 from tailrace.collect.options import Acknowledgements
 from tailrace.collect.sink import Bytes, Delivery, Encoder, Sink, SinkBatch, SinkContext
@@ -72,7 +72,10 @@ class ConsoleSink(Sink):
     async def deliver(self, batch: SinkBatch) -> Delivery:
         async with self._one_at_a_time:
             try:
-                await _in_daemon(self._descriptor, [piece.payload for piece in batch.pieces])
+                # A pipe may be full for ever.
+                await in_daemon(
+                    "console", lambda: _write(self._descriptor, [p.payload for p in batch.pieces])
+                )
             except OSError as error:
                 raise TailraceError(
                     f"cannot write to {self._config.target}: {error.strerror}. What was not "
@@ -85,33 +88,11 @@ class ConsoleSink(Sink):
         return
 
 
-async def _in_daemon(descriptor: int, payloads: Sequence[Bytes]) -> None:
-    """Write in a thread that does not keep the process alive: a pipe may be full for ever."""
-    loop = asyncio.get_running_loop()
-    written: asyncio.Future[None] = loop.create_future()
-
-    def finish(error: OSError | None) -> None:
-        if written.done():
-            return
-        if error:
-            written.set_exception(error)
-        else:
-            written.set_result(None)
-
-    def write() -> None:
-        failure: OSError | None = None
-        try:
-            for payload in payloads:
-                rest = memoryview(payload)
-                while rest:
-                    rest = rest[os.write(descriptor, rest) :]
-        except OSError as error:
-            failure = error
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(finish, failure)
-
-    threading.Thread(target=write, name="console", daemon=True).start()
-    await written
+def _write(descriptor: int, payloads: Sequence[Bytes]) -> None:
+    for payload in payloads:
+        rest = memoryview(payload)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
 
 
 CONSOLE: Component[Sink] = Component(ConsoleConfig, ConsoleSink)

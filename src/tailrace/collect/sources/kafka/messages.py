@@ -100,25 +100,35 @@ class EnvelopeRenderer:
     def __init__(self, config: KafkaConfig) -> None:
         self._config = config
         self._by_lines = config.framing.method == "newline_delimited"
+        self._most_bytes = config.framing.newline_delimited.max_length
 
     def __call__(self, messages: Sequence[Message]) -> list[Frames]:
         """Frames in the order of the messages."""
-        lines = [line for message in messages for line in self._lines(message)]
-        if not lines:
-            return []
-        return [Frames(b"".join(lines), len(lines), _origin(messages[0]), enveloped=True)]
+        packed: list[bytes] = []
+        too_long: list[Frames] = []
+        for message in messages:
+            good, long = self._frames_of(message)
+            if good:
+                fields, timestamp_ms = self._fields(message), _timestamp_ms(message)
+                packed += [pack(each, place_of(message), timestamp_ms, fields) for each in good]
+            too_long += [_too_long(each, message) for each in long]
+        if not packed:
+            return too_long
+        payload, origin = b"".join(packed), _origin(messages[0])
+        return [Frames(payload, len(packed), origin, enveloped=True), *too_long]
 
-    def _lines(self, message: Message) -> list[bytes]:
+    def _frames_of(self, message: Message) -> tuple[list[bytes], list[bytes]]:
+        """The frames of a message, and those of its lines that are too long."""
         value = message.value()
         if not value:
-            return []
-        parts = [value]
-        if self._by_lines:
-            parts = [line.removesuffix(b"\r") for line in value.split(b"\n")]
-        kind, milliseconds = message.timestamp()
-        timestamp_ms = None if kind == NO_TIMESTAMP else milliseconds
-        fields = self._fields(message)
-        return [pack(part, place_of(message), timestamp_ms, fields) for part in parts if part]
+            return [], []
+        if not self._by_lines:
+            return [value], []
+        lines = [line for each in value.split(b"\n") if (line := each.removesuffix(b"\r"))]
+        most = self._most_bytes
+        if most is None:
+            return lines, []
+        return [one for one in lines if len(one) <= most], [x for x in lines if len(x) > most]
 
     def _fields(self, message: Message) -> dict[str, Any]:
         config = self._config
@@ -164,6 +174,16 @@ def _are_all_objects(values: Sequence[bytes]) -> bool:
 
 def _origin(message: Message) -> Origin:
     return Origin(f"{message.topic()}/{message.partition()}")
+
+
+def _too_long(line: bytes, message: Message) -> Frames:
+    origin = Origin(place_of(message))
+    return Frames(line, 1, origin, one_frame=True, reject_reason="line too long")
+
+
+def _timestamp_ms(message: Message) -> int | None:
+    kind, milliseconds = message.timestamp()
+    return None if kind == NO_TIMESTAMP else milliseconds
 
 
 def _text(data: bytes | None) -> str | None:

@@ -19,6 +19,7 @@ from confluent_kafka import KafkaException
 from typing_extensions import override
 
 from tailrace.collect.component import Component
+from tailrace.collect.kafka import explain
 from tailrace.collect.source import Batches, Source, SourceContext
 from tailrace.collect.sources.kafka.config import KafkaConfig
 from tailrace.collect.sources.kafka.messages import renderer
@@ -90,7 +91,7 @@ class KafkaSource(Source):
             return Reader(config, surroundings)
         except KafkaException as error:
             raise ConfigurationError(
-                f"cannot use sources.{context.component_id}: {error.args[0].str()}"
+                f"cannot use sources.{context.component_id}: {explain(error)}"
             ) from error
 
     def _read(self, reader: Reader) -> None:

@@ -15,8 +15,8 @@ test: $(VENV)/.dev
 	$(BIN)/pytest $(ARGS)
 
 check: $(VENV)/.dev
-	$(BIN)/ruff format --check src tests bench
-	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench scripts/reference
+	$(BIN)/ruff check src tests bench scripts/reference
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry src
@@ -29,8 +29,8 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m bench
 
 format: $(VENV)/.dev
-	$(BIN)/ruff format src tests bench
-	$(BIN)/ruff check --fix src tests bench
+	$(BIN)/ruff format src tests bench scripts/reference
+	$(BIN)/ruff check --fix src tests bench scripts/reference
 	$(BIN)/djlint --reformat --quiet src/tailrace/web/templates
 	scripts/check-javascript --write
 
@@ -38,6 +38,7 @@ fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
 docs: $(VENV)/.dev
+	$(BIN)/python -m scripts.reference
 	TAILRACE_SCREENSHOT_DIR=docs/images $(BIN)/pytest -q tests/end_to_end -k screenshot
 
 lock:

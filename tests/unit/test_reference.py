@@ -58,7 +58,7 @@ def test_every_option_is_explained(model: type[BaseModel]) -> None:
 def test_what_is_not_taken_has_a_reason_and_is_no_option(model: type[BaseModel]) -> None:
     for table in _tables(model):
         # What all components of a kind refuse, one of them may have.
-        inherited = getattr(table.__base__, "not_taken", {})
+        inherited = {name for base in table.__mro__[1:] for name in getattr(base, "not_taken", {})}
         own = {k: v for k, v in getattr(table, "not_taken", {}).items() if k not in inherited}
         assert not set(own) & {field.alias or name for name, field in table.model_fields.items()}
         assert all(reason and reason[-1] != "." for reason in own.values())

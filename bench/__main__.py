@@ -91,7 +91,9 @@ PARTS: Mapping[str, Callable[[Ground], list[Figure]]] = {
     "ingest": measure_ingest,
     "latency": lambda ground: latency(ground.system),
     "remap": lambda ground: remap(ground.folder, ground.lines, ground.rows // 3, ground.system),
-    "protocols": lambda ground: protocols(ground.folder, ground.lines, ground.rows // 4),
+    "protocols": lambda ground: protocols(
+        ground.folder, ground.lines, ground.rows // 4, ground.system
+    ),
     "connections": lambda ground: connections(ground.folder, ground.system),
     "soak": lambda ground: soak(ground.folder, ground.lines, ground.minutes),
     "pages": measure_pages,

@@ -10,8 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,15 @@ from statistics import mean
 from typing import Any
 
 from bench.collector import Collector, CpuSecs, running_collector
-from bench.feeding import RECORDS_A_REQUEST, otlp_requests, post_often, send_file, syslog_file
+from bench.feeding import (
+    DOCUMENTS_A_BULK,
+    RECORDS_A_REQUEST,
+    bulk_bodies,
+    otlp_requests,
+    post_often,
+    send_file,
+    syslog_file,
+)
 from bench.measures import Figure
 from bench.system import System
 from bench.vrl_alone import PROGRAM
@@ -34,6 +42,7 @@ TCP = {
 REMAP = {"type": "remap", "inputs": ["in"], "source": PROGRAM, "drop_on_error": True}
 BLACKHOLE = {"type": "blackhole"}
 WARM_UP_ROWS = 5_000
+LATE_SECS = 0.02
 
 
 def pipeline(
@@ -83,13 +92,15 @@ def remap(folder: Path, lines: Path, rows: int, system: System) -> list[Figure]:
         configuration = pipeline(TCP, sink, remap=True)
         with running_collector(folder / f"remap-{name}", configuration) as collector:
             warm_up(collector, lines)
-            with lags(collector) as longest:
-                used, _ = spent(collector, rows, lambda: send_file(collector.ports["in"], lines))
+            before = collector.lags()
+            used, _ = spent(collector, rows, lambda: send_file(collector.ports["in"], lines))
+            lag = lag_between(before, collector.lags())
         figures += [
             Figure(f"TCP → remap → {name}", rows / used.workers, "events/s a worker's core"),
             Figure("the same, whole collector", rows / used.all, "events/s a core"),
             Figure("workers, of vrl-python alone", 100 * alone.own / used.workers, "%"),
-            Figure(f"TCP → remap → {name}, longest stall, below", 1000 * longest[0], "ms"),
+            Figure(f"TCP → remap → {name}, longest stall, below", 1000 * lag.longest_secs, "ms"),
+            Figure("wakings that were later than 20 ms", 100 * lag.late, "%"),
         ]
     return figures
 
@@ -118,20 +129,25 @@ def first_lines(lines: Path, rows: int) -> Path:
     return path
 
 
-@contextmanager
-def lags(collector: Collector) -> Iterator[list[float]]:
-    """Puts in the longest stall of the event loop inside the block, in seconds, rounded up."""
-    longest: list[float] = []
-    before = collector.lags()
-    yield longest
-    after = collector.lags()
-    bounds = sorted(after)
-    later = [bound for bound in bounds if after[bound] > before[bound]]
-    longest.append(bounds[bounds.index(later[-1]) + 1] if later else bounds[0])
+@dataclass(frozen=True)
+class Lag:
+    """How late the event loop was."""
+
+    longest_secs: float
+    """Rounded up to a bound of the histogram."""
+    late: float
+    """The share of wakings that were later than `LATE_SECS`."""
 
 
-def protocols(folder: Path, lines: Path, rows: int) -> list[Figure]:
-    """Rates of sources that take events apart."""
+def lag_between(before: Mapping[float, int], after: Mapping[float, int]) -> Lag:
+    """From what `Collector.lags` said at two times."""
+    later = {bound: after[bound] - before[bound] for bound in sorted(after)}
+    none_later = [bound for bound, count in later.items() if not count]
+    return Lag(none_later[0], later[LATE_SECS] / max(1, later[0.0]))
+
+
+def protocols(folder: Path, lines: Path, rows: int, system: System) -> list[Figure]:
+    """Rates of what takes events in another form than lines of JSON."""
     in_json, in_protobuf = otlp_requests(lines)
     syslog = folder / "lines.syslog"
     syslog_file(lines, syslog, rows)
@@ -139,6 +155,7 @@ def protocols(folder: Path, lines: Path, rows: int) -> list[Figure]:
         otlp(folder, "JSON", "application/json", in_json, rows),
         otlp(folder, "protobuf", "application/x-protobuf", in_protobuf, rows),
         by_syslog(folder, syslog, rows),
+        by_bulk(lines, rows, system),
     ]
 
 
@@ -165,6 +182,26 @@ def by_syslog(folder: Path, lines: Path, rows: int) -> Figure:
         warm_up(collector, lines)
         used, _ = spent(collector, rows, lambda: send_file(collector.ports["in"], lines))
     return Figure("syslog over TCP → blackhole", rows / used.all, "events/s a core")
+
+
+def by_bulk(lines: Path, rows: int, system: System) -> Figure:
+    """Elasticsearch's `_bulk`, through the pages' process and the collector into the table."""
+    bodies = bulk_bodies(lines)
+
+    def send(requests: int) -> float:
+        system.sql("TRUNCATE TABLE logs.application_logs")
+        before = system.cpu_secs()
+        post_often(
+            system.web_port, "/elasticsearch/_bulk", "application/x-ndjson", bodies, requests
+        )
+        system.wait_for_rows(requests * DOCUMENTS_A_BULK)
+        after = system.cpu_secs()
+        used = sum(after[part] - before[part] for part in ("web", "collect"))
+        return used / (requests * DOCUMENTS_A_BULK)
+
+    send(WARM_UP_ROWS // DOCUMENTS_A_BULK)
+    per_event = send(rows // DOCUMENTS_A_BULK)
+    return Figure("_bulk → table, pages' process and collector", 1 / per_event, "events/s a core")
 
 
 def soak(folder: Path, lines: Path, minutes: float) -> list[Figure]:

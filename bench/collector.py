@@ -71,7 +71,7 @@ class Collector:
         text = self._page("/metrics")
         found = re.findall(r'event_loop_lag_seconds_bucket\{le="([^"]+)"\} (\S+)', text)
         most = float(found[-1][1])
-        return {float(bound): int(most - float(count)) for bound, count in found}
+        return {0.0: int(most)} | {float(bound): int(most - float(count)) for bound, count in found}
 
     def wait_until_sent(self, sink_id: str, events: int, within_secs: float = 300.0) -> None:
         """Return as soon as a sink has so many events in all."""

@@ -16,6 +16,9 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 RECORDS_A_REQUEST = 512
 """What OpenTelemetry's SDKs put into one by default."""
 
+DOCUMENTS_A_BULK = 1_000
+"""Shippers put from 50 to 1,600 into one."""
+
 SENDERS = 4
 """Connections that requests are sent over at once."""
 
@@ -62,6 +65,17 @@ def syslog_file(lines: Path, path: Path, rows: int) -> None:
             head = f"<{8 * 16 + 6}>1 {event['timestamp']} {event['host']} {event['source']}"
             text = f"{head} {number % 32768} ID{number % 50} {data} {event['message']}\n"
             target.write(text.encode())
+
+
+def bulk_bodies(lines: Path) -> list[bytes]:
+    """A few bodies of Elasticsearch's `_bulk` of the file's first events."""
+    with lines.open("rb") as source:
+        events = [line for line in islice(source, 8 * DOCUMENTS_A_BULK)]
+    return [
+        b"".join(b'{"create":{"_index":"bench"}}\n' + line for line in some)
+        for first in range(0, len(events), DOCUMENTS_A_BULK)
+        if (some := events[first : first + DOCUMENTS_A_BULK])
+    ]
 
 
 def otlp_requests(lines: Path) -> tuple[list[bytes], list[bytes]]:

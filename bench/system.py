@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,14 +70,21 @@ class System:
 
     def memory_mb(self) -> dict[str, float]:
         """Proportional set size in MB of each process, by its part's name."""
-        sizes: dict[str, float] = {}
+        return self._by_part(lambda process: float(process.memory_full_info().pss) / 1e6)
+
+    def cpu_secs(self) -> dict[str, float]:
+        """CPU time so far in seconds, user and system, by the part's name."""
+        return self._by_part(lambda process: float(sum(process.cpu_times()[:2])))
+
+    def _by_part(self, measure: Callable[[psutil.Process], float]) -> dict[str, float]:
+        found: dict[str, float] = {}
         supervisor = psutil.Process(self.process.pid)
         for process in [supervisor, *supervisor.children(recursive=True)]:
             arguments = process.cmdline()
             name = arguments[3] if len(arguments) > 3 and arguments[1] == "-m" else "worker"
             name = "supervisor" if process.pid == self.process.pid else name
-            sizes[name] = sizes.get(name, 0.0) + process.memory_full_info().pss / 1e6
-        return sizes
+            found[name] = found.get(name, 0.0) + measure(process)
+        return found
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing_extensions import override
 
 from tailrace.collect.listen import BACKLOG, open_listener
-from tailrace.collect.options import Address, split_address
+from tailrace.collect.options import Acknowledgements, Address, split_address
 from tailrace.collect.source import Frames, RejectedLine, Source, SourceContext
 from tailrace.collect.tcp import TcpOptions
 from tailrace.collect.tls import accepting
@@ -28,6 +28,9 @@ class ConversationConfig(TcpOptions):
 
     address: Address
     """Address and port to listen on."""
+
+    acknowledgements: Acknowledgements = Acknowledgements()
+    """Either is kept: what is acknowledged is on disk."""
 
     @override
     def added_fields(self) -> frozenset[str]:

@@ -19,7 +19,7 @@ from tailrace.collect.body import (
 )
 from tailrace.collect.component import Component, Options, SourceConfig
 from tailrace.collect.http import Answer, Receive, RefusedError, Request
-from tailrace.collect.options import Address, Decoding, Framing
+from tailrace.collect.options import Acknowledgements, Address, Decoding, Framing
 from tailrace.collect.requests import RequestSource, chosen
 from tailrace.collect.source import Frames, Origin, RejectedLine, Source, SourceContext
 from tailrace.collect.tls import HttpServerTls
@@ -87,6 +87,9 @@ class HttpServerConfig(SourceConfig):
 
     decoding: Decoding = Decoding()
     """How a frame becomes events. JSON may also be one document in several lines, or an array."""
+
+    acknowledgements: Acknowledgements = Acknowledgements()
+    """Either is kept: what is acknowledged is on disk."""
 
     @override
     def added_fields(self) -> frozenset[str]:

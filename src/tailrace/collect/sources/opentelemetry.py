@@ -6,7 +6,8 @@ Retry-After: there is no room for now. Traces and metrics are told 404: nothing 
 
 A request in protobuf is judged here, and kept as it came, in one frame; the codec `opentelemetry`
 makes events of it in a worker process. One in JSON is taken apart here, once, into lines that are
-events already: to parse it takes longer than all the rest. Events are on the output `<id>.logs`.
+events already: to parse it takes longer than all the rest. Events are on the output `<id>.logs`. They have an
+`observed_timestamp` only where the record has one; Vector puts the time of arrival there.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +22,7 @@ from typing_extensions import override
 from tailrace.collect.codec import DecodeError
 from tailrace.collect.component import Component, Options, SourceConfig
 from tailrace.collect.http import Answer, Receive, RefusedError, Request
-from tailrace.collect.options import Address
+from tailrace.collect.options import Acknowledgements, Address
 from tailrace.collect.otlp import (
     count_records,
     parse_protobuf,
@@ -77,6 +78,9 @@ class OpentelemetryConfig(SourceConfig):
 
     http: HttpOptions = Field()
     """OTLP over HTTP."""
+
+    acknowledgements: Acknowledgements = Acknowledgements()
+    """Either is kept: what is acknowledged is on disk."""
 
     @override
     def added_fields(self) -> frozenset[str]:

@@ -1,7 +1,8 @@
 """Source `socket`: lines or datagrams over TCP, UDP and Unix sockets.
 
 None of them has a way to say that something is safe, so nothing is acknowledged; what the system
-has received reaches the buffer. (How: `tailrace.collect.streams`, `tailrace.collect.datagrams`.)
+has received reaches the buffer. Newlines at the end of a datagram are no part of it, unlike in Vector.
+(How: `tailrace.collect.streams`, `tailrace.collect.datagrams`.)
 """
 
 from collections.abc import Iterator

@@ -1,5 +1,7 @@
 """`tailrace demo` with packs that are named, and with all of them."""
 
+import subprocess
+import sys
 import time
 import urllib.error
 from collections.abc import Callable
@@ -31,6 +33,21 @@ def total(system: System) -> int:
         raise
 
 
+def is_well(system: System) -> bool:
+    """Whether `tailrace doctor` says so of the parts that run, and of no others."""
+    variables = Path(f"/proc/{system.process.pid}/environ").read_bytes().decode().split("\0")
+    done = subprocess.run(
+        [sys.executable, "-m", "tailrace", "doctor"],
+        env=dict(item.split("=", 1) for item in variables if item),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "intake by TCP" not in done.stdout
+    return done.returncode == 0
+
+
 def test_all_packs_that_can_run_here_fill_their_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,6 +74,7 @@ def test_a_generator_by_its_own_variables_makes_what_they_say_and_ends(
         monkeypatch.setenv(name, value)
     with running_system(tmp_path / "data", command="demo") as system:
         wait_until(lambda: total(system) >= 70, "all requests")
+        wait_until(lambda: is_well(system), "a system that is well")
     said = (tmp_path / "data.log").read_text()
     assert "sent 70 events" in said
     assert said.count("generate: sent") == 1

@@ -75,15 +75,15 @@ def doctor(
 
 def _examine(settings: Settings, files: Sequence[Path], gaps: list[Gap]) -> Iterator[Finding]:
     is_whole = not files
+    paths = files or sorted((settings.data_dir / "pipelines").glob("*.yaml"))
     yield from _versions()
     yield from _disk(settings)
-    yield from _ports(settings, "bad" if is_whole else "warn")
+    yield from _ports(settings, paths, "bad" if is_whole else "warn")
     try:
         with Store.from_settings(settings) as store:
             census = Census(store)
             yield Finding("ok", "ClickHouse", f"{census.version()} at {store.address}")
             yield from _retention(settings, census)
-            paths = files or sorted((settings.data_dir / "pipelines").glob("*.yaml"))
             if not paths:
                 raise UsageError(
                     f"cannot find pipelines in {settings.data_dir / 'pipelines'}: name the files "
@@ -127,7 +127,9 @@ def _disk(settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", "disk", text)
 
 
-def _ports(settings: Settings, when_silent: Literal["warn", "bad"]) -> Iterator[Finding]:
+def _ports(
+    settings: Settings, paths: Sequence[Path], when_silent: Literal["warn", "bad"]
+) -> Iterator[Finding]:
     pages = [("web", f"http://{settings.web_host}:{settings.web_port}/healthz")]
     if settings.collector == "tailrace":
         collector = f"http://{settings.collector_host}:{settings.collector_port}"
@@ -136,7 +138,10 @@ def _ports(settings: Settings, when_silent: Literal["warn", "bad"]) -> Iterator[
         problem = _page_problem(url)
         yield Finding(when_silent if problem else "ok", name, problem or f"answers at {url}")
     intakes = (("intake by TCP", settings.intake_tcp), ("intake by HTTP", settings.intake_http))
+    listening = "\n".join(path.read_text("utf-8") for path in paths if path.is_file())
     for name, address in intakes:
+        if address not in listening:
+            continue
         problem = _port_problem(address)
         yield Finding(when_silent if problem else "ok", name, problem or f"listens on {address}")
 

@@ -76,6 +76,22 @@ def test_every_document_comes_out_with_its_index_and_id(
     assert not found.has_errors
 
 
+@given(st.text(alphabet="[]-!*?.^\\az,_ems"))
+def test_any_filter_is_obeyed(filter_path: str) -> None:
+    found = read(b'{"create":{}}\n{}\n{"delete":{}}\n', filter_path=filter_path)
+    assert found.payload == b"{}\n"
+    assert found.has_errors
+    assert all(isinstance(orjson.loads(item), dict) for item in found.items)
+
+
+@pytest.mark.parametrize("depth", [200, 1000, 100_000])
+def test_deep_json_is_refused_not_followed(depth: int) -> None:
+    deep = b"[" * depth + b"]" * depth
+    for line in (deep, b'{"create":%b}' % deep, b'{"create":{"_index":%b}}' % deep):
+        with pytest.raises(BadBodyError, match="cannot read the action line"):
+            read(line + b"\n{}\n")
+
+
 def test_more_indexes_than_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(elasticsearch_bulk, "MOST_KNOWN", 3)
     body = b"".join(b'{"create":{"_index":"i%d"}}\n{"n":%d}\n' % (n % 7, n) for n in range(50))

@@ -85,6 +85,33 @@ def test_a_body_that_is_no_protobuf_is_refused() -> None:
         read_protobuf(snap(bytes(101)), 100)
 
 
+@pytest.mark.parametrize("depth", [300, 1000, 100_000])
+def test_deep_json_is_refused_or_text(depth: int) -> None:
+    deep = b"[" * depth + b"]" * depth
+    for stream in (
+        deep,
+        b'{"stream":%b}' % deep,
+        b'{"stream":{"a":%b}, "values":[["1","x"]]}' % deep,
+        b'{"values":%b}' % deep,
+        b'{"values":[["1","x",{"a":%b}]]}' % deep,
+    ):
+        with pytest.raises(BadBodyError, match="cannot"):
+            read_json(b'{"streams":[%b]}' % stream)
+    line = f'{{"a":{deep.decode()}}}'
+    (event,) = read_json(
+        orjson.dumps({"streams": [{"values": [["1", line]]}]})
+    ).payload.splitlines()
+    assert orjson.loads(event)["message"] == line
+
+
+def test_many_brackets_that_are_not_deep_are_json() -> None:
+    line = f'{{"a":[{",".join(["[1]"] * 200)}]}}'
+    (event,) = read_json(
+        orjson.dumps({"streams": [{"values": [["1", line]]}]})
+    ).payload.splitlines()
+    assert orjson.loads(event)["a"] == [[1]] * 200
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text(),
     lambda inner: (

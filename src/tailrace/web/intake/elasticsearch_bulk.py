@@ -100,7 +100,8 @@ class _Form:
         )
 
 
-def _parse(line: bytes) -> tuple[str, dict[str, Any]]:
+def _parse(line: bytes) -> tuple[str, str, str]:
+    """An action's name, index and id; the last two may be empty."""
     try:
         action = orjson.loads(line)
     except orjson.JSONDecodeError as error:
@@ -108,17 +109,20 @@ def _parse(line: bytes) -> tuple[str, dict[str, Any]]:
     if isinstance(action, dict) and len(action) == 1:
         ((name, metadata),) = action.items()
         if name in TAKEN | REFUSED and isinstance(metadata, dict | None):
-            return name, metadata or {}
+            index, doc_id = (_text((metadata or {}).get(key)) for key in ("_index", "_id"))
+            if index is not None and doc_id is not None:
+                return name, index, doc_id
     raise BadBodyError(
         f"cannot read the action line {_short(line)}: write "
         '{"create": {}} or {"index": {}} and in the next line the document'
     )
 
 
-def _text(value: object) -> str:
-    if isinstance(value, dict | list):
-        raise BadBodyError("cannot read an action: its _index or _id is neither text nor a number")
-    return "" if value is None else str(value)
+def _text(value: object) -> str | None:
+    """A name, which may be a number, or nothing; None where it is anything else."""
+    if isinstance(value, str | int | None):
+        return "" if value is None else str(value)
+    return None
 
 
 def _short(line: bytes) -> str:
@@ -167,15 +171,14 @@ def _actions(
             continue
         if not line or line.isspace():
             continue
-        name, metadata = _parse(line)
-        key = (name, _text(metadata.get("_index")) or default_index)
+        name, index, doc_id = _parse(line)
+        key = (name, index or default_index)
         form = forms.get(key)
         if form is None:
             if len(forms) >= MOST_KNOWN:
                 forms.clear()
                 known.clear()
             form = forms[key] = _Form(*key, answer)
-        doc_id = _text(metadata.get("_id"))
         if not doc_id and len(known) < MOST_KNOWN:
             known[line] = form
         yield form, orjson.dumps(doc_id) if doc_id else b""

@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
 import orjson
@@ -36,6 +37,10 @@ OWN: Fields = {"timestamp": None, "message": None}
 MOST_KNOWN = 1000
 """Sets of labels that are remembered, as bytes, in a stream."""
 
+MAX_DEPTH = 100
+"""The pipeline refuses JSON that is nested deeper: such a line is text."""
+
+_BRACKET = re.compile(r"[][{}]")
 _LABEL = re.compile(
     r'\s*(?:([A-Za-z_][\w.:]*)|("(?:[^"\\]|\\.)*"))\s*=\s*("(?:[^"\\]|\\.)*"|`[^`]*`)\s*(?:,|(?=\}))'
 )
@@ -56,14 +61,22 @@ def read_json(body: bytes) -> Push:
         request = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadBodyError(f"cannot read the body: it is not JSON: {error}") from error
+    try:
+        return Push(_read_streams(_list(_object(request, "the body"), "streams")))
+    except orjson.JSONEncodeError as error:
+        # What is read may be nested deeper than what is written.
+        raise BadBodyError(f"cannot read the body: {error}") from error
+
+
+def _read_streams(streams: Iterable[object]) -> bytes:
     parts: list[bytes] = []
-    for given in _list(_object(request, "the body"), "streams"):
-        labels = _object(given, "a stream").get("stream") or {}
-        stream = _Stream(_object(labels, "the labels of a stream"))
-        for value in _list(given, "values"):
+    for given in streams:
+        holder = _object(given, "a stream")
+        stream = _Stream(_object(holder.get("stream") or {}, "the labels of a stream"))
+        for value in _list(holder, "values"):
             time, line, metadata = _entry(value)
             stream.add(time, line, metadata, parts)
-    return Push(join(parts))
+    return join(parts)
 
 
 def read_protobuf(body: bytes, max_bytes: int) -> Push:
@@ -143,15 +156,23 @@ def _members(fields: Fields) -> bytes:
 
 
 def _fields_of(line: str) -> Fields | None:
-    """The fields of a line that is a JSON object; None where it is not, or is empty."""
+    """The fields of a line that is a JSON object; None where it is not, is empty or too deep."""
     text = line.strip()
     if not (text.startswith("{") and text.endswith("}")):
+        return None
+    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
         return None
     try:
         found = orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def _depth(text: str) -> int:
+    """How deep a text nests, at most: brackets within strings are not told apart."""
+    steps = (1 if bracket in "[{" else -1 for bracket in _BRACKET.findall(text))
+    return max(accumulate(steps), default=0)
 
 
 def _time(text: str) -> bytes:

@@ -70,7 +70,7 @@ def syslog_file(lines: Path, path: Path, rows: int) -> None:
 def bulk_bodies(lines: Path) -> list[bytes]:
     """A few bodies of Elasticsearch's `_bulk` of the file's first events."""
     with lines.open("rb") as source:
-        events = [line for line in islice(source, 8 * DOCUMENTS_A_BULK)]
+        events = list(islice(source, 8 * DOCUMENTS_A_BULK))
     return [
         b"".join(b'{"create":{"_index":"bench"}}\n' + line for line in some)
         for first in range(0, len(events), DOCUMENTS_A_BULK)

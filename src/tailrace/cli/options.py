@@ -21,6 +21,15 @@ ClickhouseUrl = Annotated[
         help="HTTP address of a ClickHouse server, in place of the embedded engine",
     ),
 ]
+TableName = Annotated[
+    str,
+    typer.Option(
+        "--table",
+        envvar="TAILRACE_TABLE",
+        help="Which table, as logs.application_logs or application_logs",
+        show_default="that of the logs",
+    ),
+]
 JsonLines = Annotated[
     bool,
     typer.Option("--json", envvar="TAILRACE_JSON", help="JSON lines on a terminal, too"),

@@ -1,4 +1,4 @@
-"""`tailrace search`: the logs, searched from the terminal."""
+"""`tailrace search`: logs and other tables, searched from the terminal."""
 
 import asyncio
 from dataclasses import replace
@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
-from tailrace.cli.options import ClickhouseUrl, EnginePort, JsonLines
-from tailrace.cli.terminal import RowPrinter, ending_quietly, note, refuse
+from tailrace.cli.options import ClickhouseUrl, EnginePort, JsonLines, TableName
+from tailrace.cli.terminal import RowPrinter, chosen_values, ending_quietly, note, refuse
 from tailrace.clock import utc_now
 from tailrace.errors import QueryError
+from tailrace.packs import find_packs
 from tailrace.search.logs import LogSearch
 from tailrace.search.query import MAX_LIMIT, LogQuery
 from tailrace.search.rows import LogRow
+from tailrace.search.table import Tables
 from tailrace.search.times import parse_range
 from tailrace.settings import Settings
 from tailrace.store import Store
@@ -42,6 +44,7 @@ def search(  # noqa: PLR0913 — each is a flag
         list[str] | None,
         typer.Option(envvar="TAILRACE_SEARCH_SOURCE", help="Only this source; may be repeated"),
     ] = None,
+    table: TableName = "",
     json: JsonLines = False,
     clickhouse: ClickhouseUrl = None,
     engine_port: EnginePort = None,
@@ -53,9 +56,9 @@ def search(  # noqa: PLR0913 — each is a flag
         try:
             wanted = LogQuery(
                 text=query,
-                levels=tuple(level or ()),
-                sources=tuple(source or ()),
+                chosen=chosen_values(level=level, source=source),
                 range=parse_range(since, until, now),
+                table=Tables.of(find_packs(settings)).find(table),
             )
             rows, hint = asyncio.run(_newest(LogSearch(store), wanted, limit, now))
         except QueryError as error:
@@ -76,4 +79,4 @@ async def _newest(
         if page.older is None:
             break
         query = replace(query, cursor=page.older)
-    return rows, None if rows else await logs.hint(query.text)
+    return rows, None if rows else await logs.hint(query.text, query.table)

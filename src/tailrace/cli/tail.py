@@ -1,16 +1,19 @@
-"""`tailrace tail`: the logs, followed in the terminal."""
+"""`tailrace tail`: logs and other tables, followed in the terminal."""
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated, Final
 
 import typer
 
-from tailrace.cli.options import ClickhouseUrl, EnginePort, JsonLines
-from tailrace.cli.terminal import RowPrinter, ending_quietly, note, refuse
+from tailrace.cli.options import ClickhouseUrl, EnginePort, JsonLines, TableName
+from tailrace.cli.terminal import RowPrinter, chosen_values, ending_quietly, note, refuse
 from tailrace.clock import utc_now
 from tailrace.errors import QueryError, StoreUnavailableError
+from tailrace.packs import find_packs
 from tailrace.search.logs import LogSearch
 from tailrace.search.query import LogQuery
+from tailrace.search.table import Tables
 from tailrace.search.tail import Follower
 from tailrace.settings import Settings
 from tailrace.store import Store
@@ -31,15 +34,20 @@ def tail(
         list[str] | None,
         typer.Option(envvar="TAILRACE_TAIL_SOURCE", help="Only this source; may be repeated"),
     ] = None,
+    table: TableName = "",
     json: JsonLines = False,
     clickhouse: ClickhouseUrl = None,
     engine_port: EnginePort = None,
 ) -> None:
     """Print rows as they become visible, until Ctrl-C."""
     settings = Settings.read(clickhouse_url=clickhouse, engine_port=engine_port)
-    wanted = LogQuery(text=query, levels=tuple(level or ()), sources=tuple(source or ()))
     with ending_quietly(), Store.from_settings(settings) as store:
         try:
+            wanted = LogQuery(
+                text=query,
+                chosen=chosen_values(level=level, source=source),
+                table=Tables.of(find_packs(settings)).find(table),
+            )
             asyncio.run(_follow(store, wanted, RowPrinter(json)))
         except QueryError as error:
             refuse(error)
@@ -47,8 +55,8 @@ def tail(
 
 async def _follow(store: Store, query: LogQuery, printer: RowPrinter) -> None:
     """Print what is new for ever. Only a ClickHouse that is down at the start is an error."""
-    await LogSearch(store).page(LogQuery(text=query.text, limit=1), utc_now())
-    follower = Follower(store)
+    follower = Follower(store, query.table)
+    await LogSearch(store).page(replace(query, limit=1), utc_now())
     is_lost, is_first = False, True
     while True:
         try:

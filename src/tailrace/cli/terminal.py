@@ -24,16 +24,27 @@ LEVEL_STYLES: Final = {
 }
 _LEVEL_WIDTH: Final = 8
 _SOURCE_WIDTH: Final = 12
+_NUMBER_WIDTH: Final = 8
 
 
 def row_line(row: LogRow) -> Text:
     """A row for a terminal: nothing in it can move the cursor or change a colour."""
     text = Text()
     text.append(row.timestamp[:23].replace("T", " "), style="dim")
-    level = visible_text(row.log_level)
-    text.append(f"  {level:<{_LEVEL_WIDTH}}", style=LEVEL_STYLES.get(row.log_level, ""))
-    text.append(f"  {visible_text(row.source):<{_SOURCE_WIDTH}}  ", style="cyan")
-    text.append(visible_text(row.message))
+    table = row.table
+    for column in table.explore.columns:
+        if column == table.time:
+            continue
+        shown = visible_text(row.text(column))
+        match table.fields[column]:
+            case "level":
+                text.append(f"  {shown:<{_LEVEL_WIDTH}}", style=LEVEL_STYLES.get(row.level, ""))
+            case "message":
+                text.append(f"  {shown}")
+            case "number":
+                text.append(f"  {shown:>{_NUMBER_WIDTH}}")
+            case _:
+                text.append(f"  {shown:<{_SOURCE_WIDTH}}", style="cyan")
     return text
 
 
@@ -53,6 +64,11 @@ class RowPrinter:
             return
         for row in rows:
             self._console.print(row_line(row))
+
+
+def chosen_values(**flags: list[str] | None) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Flags that filter, as a search has them."""
+    return tuple((name, tuple(values)) for name, values in flags.items() if values)
 
 
 def note(text: str) -> None:

@@ -209,11 +209,12 @@ def _packs_in(directory: Path) -> Iterator[Pack]:
             "TAILRACE_PACKS_DIR names it"
         )
     for description in sorted(directory.glob(f"*/{DESCRIPTION}")):
-        yield _read_pack(description)
+        yield read_pack(description.parent)
 
 
-def _read_pack(description: Path) -> Pack:
-    folder = description.parent
+def read_pack(folder: Path) -> Pack:
+    """The pack in a folder; ConfigurationError with each thing that is wrong with its pack.yaml."""
+    description = folder / DESCRIPTION
     try:
         said = yaml.safe_load(description.read_text("utf-8"))
         pack = Pack(folder=folder, **said)

@@ -8,13 +8,15 @@ text index, the condition is written in the form that uses it (`hasAllTokens(low
 `has(attribute_items, 'k=v')`), with an exact check beside it where the index alone says too much.
 """
 
+import difflib
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import assert_never
 
 from tailrace.errors import QueryError
-from tailrace.search.fields import COLUMNS, LEVELS, attribute_of, column_of, level_of
+from tailrace.packs.explore import Kind
+from tailrace.search.fields import LEVELS, level_of
 from tailrace.search.parse import parse
 from tailrace.search.syntax import (
     And,
@@ -30,12 +32,15 @@ from tailrace.search.syntax import (
     Regex,
     Value,
 )
+from tailrace.search.table import Table, usual_table
 from tailrace.search.times import parse_moment
 
 ParameterValue = str | float | int | list[str] | list[int]
 
 _TOKEN = re.compile(r"[0-9A-Za-z]+", re.ASCII)
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_WHOLE = re.compile(r"-?\d{1,38}", re.ASCII)
+_GREATEST_WHOLE = 2**127
 _BEFORE_WORD = r"(?:^|[^\pL\pN])"
 _AFTER_WORD = r"(?:$|[^\pL\pN])"
 
@@ -62,12 +67,15 @@ class Parameters:
         return f"fromUnixTimestamp64Nano({self.bind(nanos, 'Int64')}, 'UTC')"
 
 
-def compile_search(text: str, parameters: Parameters, now: datetime) -> str:
-    """The condition of a search; relative times in it are seen from `now`.
+def compile_search(
+    text: str, parameters: Parameters, now: datetime, table: Table | None = None
+) -> str:
+    """The condition of a search of `table`, by default that of logs; relative times in it are seen
+    from `now`.
 
     Raises QueryError, with its place, for a search that cannot be understood.
     """
-    return _Compiler(text, parameters, now).condition(parse(text))
+    return _Compiler(text, parameters, now, table or usual_table()).condition(parse(text))
 
 
 @dataclass
@@ -75,6 +83,7 @@ class _Compiler:
     text: str
     parameters: Parameters
     now: datetime
+    table: Table
 
     def condition(self, node: Node) -> str:
         match node:
@@ -87,10 +96,9 @@ class _Compiler:
             case Not(inner):
                 return f"NOT {self.condition(inner)}"
             case Match(name, value):
-                return self._in_message(value) if name is None else self._equals(name, value)
-            case Regex(name, pattern, _):
-                subject = "message" if name is None else self._text_of(name)
-                return f"match({subject}, {self.parameters.text(pattern)})"
+                return self._anywhere(value) if name is None else self._equals(name, value)
+            case Regex(name, pattern, position):
+                return self._regex(name, pattern, position)
             case Exists(name):
                 return self._exists(name)
             case Compare(name, operator, value):
@@ -100,63 +108,123 @@ class _Compiler:
             case _:
                 assert_never(node)
 
-    def _in_message(self, value: Value) -> str:
+    def _kind(self, name: str, position: int = 0) -> tuple[str | None, Kind | None]:
+        """The column that a field means, with its kind; None for an attribute.
+
+        In a table without attributes an unknown name is a mistake.
+        """
+        column = self.table.column_of(name)
+        if column is not None:
+            return column, self.table.fields[column]
+        if self.table.attributes is None:
+            known = sorted(self.table.known_names())
+            nearest = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5) or known
+            raise QueryError(
+                f"cannot search the field {name!r}: {self.table.name} has none of that name, but "
+                + ", ".join(nearest),
+                text=self.text,
+                position=position,
+            )
+        return None, None
+
+    def _texts(self, position: int) -> tuple[str, ...]:
+        """The columns that words without a field are looked for in."""
+        if not self.table.explore.text:
+            known = ", ".join(self.table.fields)
+            raise QueryError(
+                f"cannot search {self.table.name} for a word alone: write a field before it, as "
+                f"in field:word; there are {known}",
+                text=self.text,
+                position=position,
+            )
+        return self.table.explore.text
+
+    def _anywhere(self, value: Value) -> str:
+        return _any_of([self._words(column, value) for column in self._texts(value.position)])
+
+    def _words(self, column: str, value: Value) -> str:
         """Whole words, without regard to case; with wildcards, any place they allow."""
+        if self.table.fields[column] != "message":
+            column = f"toString({column})"
         literal = value.literal
         if literal is None:
-            return self._message_pattern(value)
+            return self._word_pattern(column, value)
         tokens = _ascii_tokens(literal)
         exact = len(tokens) == 1 and tokens[0] == literal.lower()
         conditions = []
         if tokens:
             placeholder = self.parameters.bind(tokens, "Array(String)")
-            conditions.append(f"hasAllTokens(lower(message), {placeholder})")
+            conditions.append(f"hasAllTokens(lower({column}), {placeholder})")
         if not exact:
             pattern = _word_pattern(re.escape(literal), literal, literal)
-            conditions.append(f"match(message, {self.parameters.text(pattern)})")
+            conditions.append(f"match({column}, {self.parameters.text(pattern)})")
         return _all_of(conditions)
 
-    def _message_pattern(self, value: Value) -> str:
+    def _word_pattern(self, column: str, value: Value) -> str:
         first, *inner, last = value.parts
         if not first and not last and len(inner) == 1:
-            return f"positionCaseInsensitiveUTF8(message, {self.parameters.text(inner[0])}) > 0"
+            return f"positionCaseInsensitiveUTF8({column}, {self.parameters.text(inner[0])}) > 0"
         body = r"\S*".join(re.escape(part) for part in value.parts)
         pattern = _word_pattern(body, first, last)
-        return f"match(message, {self.parameters.text(pattern)})"
+        return f"match({column}, {self.parameters.text(pattern)})"
+
+    def _regex(self, name: str | None, pattern: str, position: int) -> str:
+        subjects = (
+            [self._text_of(name)]
+            if name is not None
+            else [
+                column if self.table.fields[column] == "message" else f"toString({column})"
+                for column in self._texts(position)
+            ]
+        )
+        return _any_of(
+            [f"match({subject}, {self.parameters.text(pattern)})" for subject in subjects]
+        )
 
     def _equals(self, name: str, value: Value) -> str:
-        column = column_of(name)
-        if column is not None and COLUMNS[column] == "message":
-            return self._in_message(value)
-        if column is not None and COLUMNS[column] == "moment":
+        column, kind = self._kind(name, value.position)
+        if column is not None and kind == "message":
+            return self._words(column, value)
+        if kind in ("moment", "second"):
             return f"{column} = {self._moment(value)}"
         literal = value.literal
         if literal is None:
-            return self._like(name, column, value)
+            return self._like(name, kind, value)
         if column is None:
-            item = self.parameters.text(f"{attribute_of(name)}={literal}")
-            return f"has(attribute_items, {item})"
-        typed = level_of(literal) if COLUMNS[column] == "level" else literal
+            return self._has_attribute(self.table.attribute_of(name), literal)
+        if kind == "number":
+            return self._compare_number(column, "=", value)
+        typed = level_of(literal) if kind == "level" else literal
         return f"{column} = {self.parameters.text(typed)}"
 
-    def _like(self, name: str, column: str | None, value: Value) -> str:
+    def _has_attribute(self, name: str, value: str) -> str:
+        items = self.table.explore.attribute_items
+        if items is None:
+            subject = f"{self.table.attributes}[{self.parameters.text(name)}]"
+            return f"{subject} = {self.parameters.text(value)}"
+        return f"has({items}, {self.parameters.text(f'{name}={value}')})"
+
+    def _like(self, name: str, kind: Kind | None, value: Value) -> str:
         pattern = "%".join(_escape_like(part) for part in value.parts)
-        if column is not None and COLUMNS[column] == "level":
+        if kind == "level":
             pattern = pattern.upper()
         return f"{self._text_of(name)} LIKE {self.parameters.text(pattern)}"
 
     def _exists(self, name: str) -> str:
-        column = column_of(name)
+        column, kind = self._kind(name)
         if column is None:
-            return f"mapContains(attributes, {self.parameters.text(attribute_of(name))})"
-        return "1" if COLUMNS[column] == "moment" else f"{column} != ''"
+            name = self.parameters.text(self.table.attribute_of(name))
+            return f"mapContains({self.table.attributes}, {name})"
+        return "1" if kind in ("moment", "second", "number") else f"{column} != ''"
 
     def _compare(self, name: str, operator: Operator, value: Value) -> str:
-        column = column_of(name)
-        if column is not None and COLUMNS[column] == "moment":
+        column, kind = self._kind(name, value.position)
+        if kind in ("moment", "second"):
             return f"{column} {operator} {self._moment(value)}"
-        if column is not None and COLUMNS[column] == "level":
-            return self._level_compare(operator, value)
+        if column is not None and kind == "level":
+            return self._level_compare(column, operator, value)
+        if column is not None and kind == "number":
+            return self._compare_number(column, operator, value)
         number = _number(value)
         if number is not None:
             placeholder = self.parameters.bind(number, "Float64")
@@ -165,7 +233,20 @@ class _Compiler:
         text = self._text_of(name)
         return f"({text} != '' AND {text} {operator} {self.parameters.text(value.text)})"
 
-    def _level_compare(self, operator: Operator, value: Value) -> str:
+    def _compare_number(self, column: str, operator: str, value: Value) -> str:
+        """Whole numbers compare as such, however large; others as Float64."""
+        number = _number(value)
+        if number is None:
+            raise QueryError(
+                f"cannot compare {self.table.label(column)} with {value.text!r}: it is a number",
+                text=self.text,
+                position=value.position,
+            )
+        if _WHOLE.fullmatch(value.text) and abs(number) < _GREATEST_WHOLE:
+            return f"{column} {operator} {self.parameters.bind(int(value.text), 'Int128')}"
+        return f"toFloat64({column}) {operator} {self.parameters.bind(number, 'Float64')}"
+
+    def _level_compare(self, column: str, operator: Operator, value: Value) -> str:
         """Levels compare by severity: `level:>=warning` is warning, error and critical."""
         level = level_of(value.text)
         if level not in LEVELS:
@@ -182,7 +263,7 @@ class _Compiler:
             "<": LEVELS[:rank],
             "<=": LEVELS[: rank + 1],
         }[operator]
-        return f"log_level IN {self.parameters.bind(list(chosen), 'Array(String)')}"
+        return f"{column} IN {self.parameters.bind(list(chosen), 'Array(String)')}"
 
     def _range(self, node: Range) -> str:
         ends = []
@@ -193,11 +274,12 @@ class _Compiler:
         return _all_of(ends) if ends else self._exists(node.field)
 
     def _text_of(self, name: str) -> str:
-        """SQL for a field's text: a column of ours or an attribute by a bound name."""
-        column = column_of(name)
+        """SQL for a field's text: a column of the table or an attribute by a bound name."""
+        column, kind = self._kind(name)
         if column is None:
-            return f"attributes[{self.parameters.text(attribute_of(name))}]"
-        return f"toString({column})" if COLUMNS[column] == "moment" else column
+            name = self.parameters.text(self.table.attribute_of(name))
+            return f"{self.table.attributes}[{name}]"
+        return f"toString({column})" if kind in ("moment", "second", "number") else str(column)
 
     def _moment(self, value: Value) -> str:
         try:
@@ -239,6 +321,10 @@ def _number(value: Value) -> float | None:
     except ValueError:
         return None
     return number if abs(number) != float("inf") and number == number else None
+
+
+def _any_of(conditions: list[str]) -> str:
+    return conditions[0] if len(conditions) == 1 else "(" + " OR ".join(conditions) + ")"
 
 
 def _all_of(conditions: list[str]) -> str:

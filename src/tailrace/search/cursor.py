@@ -19,7 +19,7 @@ import orjson
 from tailrace.errors import QueryError
 
 Direction = Literal["older", "newer"]
-KeyValue = str | int
+KeyValue = str | int | float
 
 _CHECKSUM_BYTES: Final = 6
 _MAX_CHARACTERS: Final = 2_000
@@ -69,7 +69,9 @@ def _decode(text: str) -> Cursor:
         raise ValueError("inclusive or not?")
     if not (isinstance(skip, int) and 0 <= skip <= _MAX_SKIP):
         raise ValueError("impossible skip")
-    if not all(isinstance(value, str | int) and not isinstance(value, bool) for value in key):
+    if not all(
+        isinstance(value, str | int | float) and not isinstance(value, bool) for value in key
+    ):
         raise ValueError("impossible key")
     return Cursor(order, direction, tuple(key), inclusive, skip)
 

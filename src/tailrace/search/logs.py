@@ -1,4 +1,4 @@
-"""Runs questions to the log table: the one module of `search` that asks the store.
+"""Runs questions to the tables of logs and of other events: the one module of `search` that asks the store.
 
 A page ends between two rows with different keys, so that a cursor never has to tell apart rows that
 share one. Rows that share a timestamp and a place in the order of arrival are rare (two batches of one
@@ -15,7 +15,6 @@ from typing import Any, Final, NoReturn, Protocol
 
 from tailrace.errors import QueryError, StoreError
 from tailrace.search.cursor import Cursor, Direction
-from tailrace.search.fields import ALIASES, COLUMNS, attribute_of, column_of
 from tailrace.search.parse import parse
 from tailrace.search.query import (
     MAX_LIMIT,
@@ -28,11 +27,14 @@ from tailrace.search.query import (
 )
 from tailrace.search.rows import LogRow, RowId
 from tailrace.search.syntax import Compare, Exists, Match, Range, Regex, leaves
+from tailrace.search.table import Table, usual_table
 from tailrace.store import Limits, Result
 
 SEARCH_LIMITS: Final = Limits(max_seconds=30, max_rows=MAX_LIMIT + 1)
 _HINT_LIMITS: Final = Limits(max_seconds=0.5)
 _CANNOT_COMPILE_REGEXP: Final = 427
+_NOT_THERE: Final = (60, 81)
+"""ClickHouse's codes for an unknown table and an unknown database."""
 
 
 class Reader(Protocol):
@@ -72,7 +74,7 @@ class Page:
 
 @dataclass(frozen=True)
 class LogSearch:
-    """Answers questions to the log table from a store."""
+    """Answers questions to tables from a store."""
 
     store: Reader
 
@@ -80,47 +82,57 @@ class LogSearch:
         """The rows that `query` asks for; QueryError where it cannot be understood."""
         exact = query.cursor is not None and query.cursor.skip > 0
         statement = page_statement(query, now, exact=exact)
-        result = await self._run(statement, query.text)
-        rows = [LogRow.of(values) for values in result.rows]
+        result = await self._run(statement, query.table, query.text)
+        rows = [LogRow.of(query.table, values) for values in result.rows]
         if not exact and len(rows) > query.limit and _share_key(rows, query.order):
             statement = page_statement(query, now, exact=True)
-            result = await self._run(statement, query.text)
-            rows = [LogRow.of(values) for values in result.rows]
+            result = await self._run(statement, query.table, query.text)
+            rows = [LogRow.of(query.table, values) for values in result.rows]
         return _page(query, rows, statement, result)
 
-    async def row(self, row_id: RowId) -> LogRow | None:
-        """One row, whole, or None if it is not there (any more)."""
-        statement = instant_statement(row_id.timestamp_ns, row_id.arrival)
-        result = await self._run(statement, "")
-        rows = [LogRow.of(values) for values in result.rows]
+    async def row(self, row_id: RowId, table: Table | None = None) -> LogRow | None:
+        """One row of a table, by default that of logs, whole; None if it is not there (any more)."""
+        table = table or usual_table()
+        statement = instant_statement(table, row_id.timestamp_ns, row_id.arrival)
+        result = await self._run(statement, table, "")
+        rows = [LogRow.of(table, values) for values in result.rows]
         return next((row for row in rows if row.row_id == row_id), None)
 
-    async def hint(self, text: str) -> str | None:
+    async def hint(self, text: str, table: Table | None = None) -> str | None:
         """For a search that found nothing: a field in it that no recent row has, with the nearest.
 
         Names of fields cannot be wrong by themselves, because events bring their own.
         """
-        asked = [name for name in _fields(text) if column_of(name) is None]
-        if not asked:
+        table = table or usual_table()
+        asked = [name for name in _fields(text) if table.column_of(name) is None]
+        if not asked or table.attributes is None:
             return None
         try:
-            result = await self.store.aquery(attribute_names_statement().sql, limits=_HINT_LIMITS)
+            result = await self.store.aquery(
+                attribute_names_statement(table).sql, limits=_HINT_LIMITS
+            )
         except StoreError:  # a hint is not worth an error
             return None
-        known = {str(row[0]) for row in result.rows} | set(COLUMNS) | set(ALIASES)
-        for name in map(attribute_of, asked):
+        known = {str(row[0]) for row in result.rows} | table.known_names()
+        for name in map(table.attribute_of, asked):
             if name not in known:
                 nearest = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
                 advice = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
                 return f"No recent row has a field {name!r}.{advice}"
         return None
 
-    async def _run(self, statement: Statement, text: str) -> Result:
+    async def _run(self, statement: Statement, table: Table, text: str) -> Result:
         try:
             return await self.store.aquery(
                 statement.sql, statement.parameters, limits=SEARCH_LIMITS
             )
         except StoreError as error:
+            if error.code in _NOT_THERE:
+                raise StoreError(
+                    f"cannot search {table.name}, which is not there: `tailrace setup {table.pack}` "
+                    "makes it",
+                    code=error.code,
+                ) from error
             raise_as_query_error(error, text)
 
 
@@ -153,7 +165,7 @@ def _page(query: LogQuery, rows: Sequence[LogRow], statement: Statement, result:
         older, newer = back, onward
     else:
         older, newer = onward, back
-    here = _cursor(query.order, "older", shown[0], inclusive=True) if shown else None
+    here = _cursor(query, "older", shown[0], inclusive=True) if shown else None
     if query.cursor is not None and query.cursor.skip:
         here = query.cursor
     return Page(shown, older, newer, here, statement, statistics)
@@ -171,9 +183,11 @@ def _cut(
     while shown and shown[-1].key(order) == following:
         shown.pop()
     if shown:
-        return shown, _cursor(order, direction, shown[-1])
+        return shown, _cursor(query, direction, shown[-1])
     before = query.cursor.skip if query.cursor and query.cursor.key == following else 0
-    onward = Cursor(str(order), direction, following, inclusive=True, skip=before + limit)
+    onward = Cursor(
+        order.text(query.table), direction, following, inclusive=True, skip=before + limit
+    )
     return list(rows[:limit]), onward
 
 
@@ -184,14 +198,17 @@ def _back(query: LogQuery, shown: Sequence[LogRow], direction: Direction) -> Cur
     if cursor is not None and cursor.skip:
         return replace(cursor, skip=max(0, cursor.skip - query.limit))
     if shown:
-        return _cursor(query.order, reverse, shown[0])
+        return _cursor(query, reverse, shown[0])
     if cursor is not None:
         return replace(cursor, direction=reverse, inclusive=not cursor.inclusive)
     return None
 
 
-def _cursor(order: Order, direction: Direction, row: LogRow, *, inclusive: bool = False) -> Cursor:
-    return Cursor(str(order), direction, row.key(order), inclusive=inclusive)
+def _cursor(
+    query: LogQuery, direction: Direction, row: LogRow, *, inclusive: bool = False
+) -> Cursor:
+    order = query.order
+    return Cursor(order.text(query.table), direction, row.key(order), inclusive=inclusive)
 
 
 def _share_key(rows: Sequence[LogRow], order: Order) -> bool:

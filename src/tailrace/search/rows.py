@@ -1,4 +1,4 @@
-"""One log row, as pages, the API and the terminal use it."""
+"""One row, as pages, the API and the terminal use it."""
 
 import base64
 import binascii
@@ -7,10 +7,13 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final, Self
 
 from tailrace.errors import QueryError
-from tailrace.search.query import MESSAGE_CHARACTERS, Order
+from tailrace.search.cursor import KeyValue
+from tailrace.search.query import Order
+from tailrace.search.table import MESSAGE_CHARACTERS, Table
 
 _ID: Final = struct.Struct(">qQI")
 _NANOS_A_SECOND: Final = 1_000_000_000
@@ -43,45 +46,48 @@ class RowId:
 
 @dataclass(frozen=True, slots=True)
 class LogRow:
-    """A row of the log table. `truncated` says that the message was cut for a list."""
+    """A row of a table. `truncated` says that a message was cut for a list."""
 
+    table: Table
     timestamp_ns: int
-    log_level: str
-    source: str
-    host: str
-    trace_id: str
-    span_id: str
-    attributes: Mapping[str, str]
-    received_ms: int
     arrival: int
-    message: str
-    truncated: bool
-    order_value: str | int | None = None
+    """The row's place among those of one time, see `Table.place`."""
+    values: Mapping[str, Any]
+    """Every field but the time, by its column; moments as nanoseconds since 1970."""
+    truncated: bool = False
+    order_value: str | int | float | None = None
 
     @classmethod
-    def of(cls, values: Sequence[Any]) -> Self:
-        """From the columns of `query.page_statement`, in their order."""
-        message, message_bytes = values[9:11]
-        truncated = len(message) >= MESSAGE_CHARACTERS and message_bytes > len(message.encode())
-        order_value = values[11] if len(values) > 11 else None
-        columns = (*values[:9], message, truncated, order_value)
-        return cls(*columns)
+    def of(cls, table: Table, answer: Sequence[Any]) -> Self:
+        """From the columns of `Table.row_columns`, in their order, and perhaps what sorts it."""
+        timestamp_ns, arrival, *rest = answer
+        values: dict[str, Any] = {}
+        truncated = False
+        parts = iter(rest)
+        for column, kind in table.fields.items():
+            if column == table.time:
+                continue
+            values[column] = next(parts)
+            if kind == "message":
+                message, message_bytes = values[column], next(parts)
+                truncated |= len(message) >= MESSAGE_CHARACTERS and message_bytes > len(
+                    message.encode()
+                )
+        return cls(table, timestamp_ns, arrival, values, truncated, next(parts, None))
 
     @property
     def row_id(self) -> RowId:
-        """The row's id; it is the same whether the message was cut or not."""
-        content = "\0".join(
-            (
-                self.log_level,
-                self.message[:MESSAGE_CHARACTERS],
-                self.source,
-                self.host,
-                self.trace_id,
-                self.span_id,
-                *(f"{name}={value}" for name, value in self.attributes.items()),
-            )
-        )
-        checksum = zlib.crc32(content.encode(errors="replace"))
+        """The row's id; it is the same whether a message was cut or not."""
+        texts = []
+        for column, kind in self.table.fields.items():
+            if column == self.table.time or kind in ("moment", "second"):
+                continue
+            value = self.values[column]
+            if kind == "attributes":
+                texts += [f"{name}={text}" for name, text in value.items()]
+            else:
+                texts.append(str(value)[:MESSAGE_CHARACTERS] if kind == "message" else str(value))
+        checksum = zlib.crc32("\0".join(texts).encode(errors="replace"))
         return RowId(self.timestamp_ns, self.arrival, checksum)
 
     @property
@@ -90,34 +96,51 @@ class LogRow:
         return iso_of_ns(self.timestamp_ns)
 
     @property
-    def received_at(self) -> str:
-        """ISO 8601 in UTC, to the millisecond."""
-        return iso_of_ns(self.received_ms * 1_000_000)
+    def level(self) -> str:
+        """The row's log level; '' in a table without."""
+        column = self.table.explore.level
+        return str(self.values[column]) if column else ""
 
-    def key(self, order: Order) -> tuple[str | int, ...]:
+    def text(self, column: str) -> str:
+        """A field as people read it."""
+        if column == self.table.time:
+            return self.timestamp
+        value = self.values[column]
+        if self.table.fields[column] in ("moment", "second"):
+            return iso_of_ns(value)
+        if isinstance(value, float | Decimal):
+            number = float(value)
+            return str(int(number)) if number.is_integer() else str(number)
+        return str(value)
+
+    def key(self, order: Order) -> tuple[KeyValue, ...]:
         """The row's place in an order."""
         tie_breakers = (self.timestamp_ns, self.arrival)
-        if order.column == "timestamp" or self.order_value is None:
+        if not order.column or self.order_value is None:
             return tie_breakers
         return (self.order_value, *tie_breakers)
 
     def to_json(self) -> dict[str, object]:
-        """The row as the API gives it."""
-        row: dict[str, object] = {
-            "id": self.row_id.encode(),
-            "timestamp": self.timestamp,
-            "log_level": self.log_level,
-            "message": self.message,
-            "source": self.source,
-            "host": self.host,
-            "trace_id": self.trace_id,
-            "span_id": self.span_id,
-            "attributes": self.attributes,
-            "received_at": self.received_at,
-        }
+        """The row as the API gives it: whole numbers beyond 64 bits as text."""
+        row: dict[str, object] = {"id": self.row_id.encode()}
+        for column, kind in self.table.fields.items():
+            if column == self.table.time:
+                row[column] = self.timestamp
+            elif kind in ("moment", "second"):
+                row[column] = iso_of_ns(self.values[column])
+            else:
+                row[column] = _json_value(self.values[column])
         if self.truncated:
             row["truncated"] = True
         return row
+
+
+def _json_value(value: Any) -> object:
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return str(value)
+    return value
 
 
 def iso_of_ns(nanos: int) -> str:

@@ -1,4 +1,4 @@
-"""What lies around the rows: counts over time, and of each level, source and host.
+"""What lies around the rows: counts over time, and of the values of each filter.
 
 A summary reads every row of the range, so it has a time limit; one that is cut is left out by whoever
 asked, and said to be. Its SQL uses `countIf` for the levels, which at 10 million rows takes a fifth
@@ -11,7 +11,7 @@ from typing import Final
 
 from tailrace.search.compile import Parameters
 from tailrace.search.logs import Reader
-from tailrace.search.query import LOG_TABLE, LogQuery, Statement, condition, statement_of
+from tailrace.search.query import LogQuery, Statement, condition, statement_of
 from tailrace.search.times import TimeRange
 from tailrace.store import Limits
 
@@ -19,8 +19,6 @@ BUCKETS: Final = 96
 FACET_VALUES: Final = 12
 BAND_LEVELS: Final = ("WARNING", "ERROR", "CRITICAL")
 """Levels with a colour of their own in the histogram; all others share one."""
-
-FACETS: Final = {"level": "log_level", "source": "source", "host": "host"}
 
 _STEPS: Final = tuple(
     timedelta(seconds=seconds)
@@ -33,7 +31,7 @@ _STEPS: Final = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Rows of one step in time: all of them, and those of each of BAND_LEVELS."""
+    """Rows of one step in time: all of them, and those of each of BAND_LEVELS if there are levels."""
 
     start: datetime
     total: int
@@ -94,19 +92,19 @@ class Summaries:
                 int(counts[number][1]) if number in counts else 0,
                 tuple(int(count) for count in counts[number][2:])
                 if number in counts
-                else (0,) * len(BAND_LEVELS),
+                else (0,) * (len(BAND_LEVELS) if query.table.has_bands else 0),
             )
             for number in range(length)
         )
         return Histogram(first, step, buckets)
 
     async def facets(self, query: LogQuery, now: datetime) -> Facets:
-        """The most frequent levels, sources and hosts.
+        """The most frequent values of each filter.
 
         Each is counted without its own filter, so that one can change to another value.
         """
         found: Facets = {}
-        for facet in FACETS:
+        for facet in query.table.filters:
             statement = facet_statement(without_facet(query, facet), facet, now)
             result = await self.store.aquery(
                 statement.sql, statement.parameters, limits=self.limits
@@ -136,13 +134,7 @@ class Summaries:
 
 def without_facet(query: LogQuery, facet: str) -> LogQuery:
     """The query without its filter of that facet."""
-    match facet:
-        case "level":
-            return replace(query, levels=())
-        case "source":
-            return replace(query, sources=())
-        case _:
-            return replace(query, hosts=())
+    return replace(query, chosen=tuple(one for one in query.chosen if one[0] != facet))
 
 
 def step_for(span: timedelta) -> timedelta:
@@ -158,11 +150,13 @@ def histogram_statement(
     where = condition(replace(query, range=_closed(query.range, start)), parameters, now)
     origin = parameters.bind(int(start.timestamp()), "Int64")
     width = parameters.bind(int(step.total_seconds()), "Int64")
-    bands = ", ".join(f"countIf(log_level = '{level}')" for level in BAND_LEVELS)
+    table = query.table
+    levels = BAND_LEVELS if table.has_bands else ()
+    bands = "".join(f", countIf({table.explore.level} = '{level}')" for level in levels)
     return statement_of(
-        f"SELECT intDiv(toUnixTimestamp64Second(timestamp) - {origin}, {width}) AS step, "
-        f"count(), {bands}\n"
-        f"FROM {LOG_TABLE}\nWHERE {where}\nGROUP BY step",
+        f"SELECT intDiv({table.secs(table.time)} - {origin}, {width}) AS step, "
+        f"count(){bands}\n"
+        f"FROM {table.name}\nWHERE {where}\nGROUP BY step",
         parameters,
     )
 
@@ -171,9 +165,10 @@ def facet_statement(query: LogQuery, facet: str, now: datetime) -> Statement:
     """The most frequent values of one facet."""
     parameters = Parameters()
     where = condition(query, parameters, now)
-    column = FACETS[facet]
+    table = query.table
+    column = table.filters[facet]
     return statement_of(
-        f"SELECT {column}, count() AS rows\nFROM {LOG_TABLE}\nWHERE {where}\n"
+        f"SELECT {column}, count() AS rows\nFROM {table.name}\nWHERE {where}\n"
         f"GROUP BY {column}\nORDER BY rows DESC, {column}\nLIMIT {FACET_VALUES}",
         parameters,
     )
@@ -182,10 +177,11 @@ def facet_statement(query: LogQuery, facet: str, now: datetime) -> Statement:
 def span_statement(query: LogQuery, now: datetime) -> Statement:
     """The first and the last second that has a row, and how many rows there are."""
     parameters = Parameters()
+    table = query.table
     where = condition(query, parameters, now)
     return statement_of(
-        "SELECT toUnixTimestamp64Second(min(timestamp)), toUnixTimestamp64Second(max(timestamp)), "
-        f"count()\nFROM {LOG_TABLE}\nWHERE {where}",
+        f"SELECT {table.secs(f'min({table.time})')}, {table.secs(f'max({table.time})')}, "
+        f"count()\nFROM {table.name}\nWHERE {where}",
         parameters,
     )
 

@@ -1,4 +1,4 @@
-"""Follows the log table: what became visible since the last look, for any number of filters at once.
+"""Follows a table: what became visible since the last look, for any number of filters at once.
 
 One `poll` is one statement that finds the new rows of every filter, and one that reads them. Arrival
 is not visibility: a row becomes visible when its batch does, which may be after a row that arrived
@@ -14,18 +14,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from tailrace.errors import QueryError
 from tailrace.search.compile import Parameters
 from tailrace.search.logs import Reader
-from tailrace.search.query import (
-    LOG_TABLE,
-    ROW_COLUMNS,
-    LogQuery,
-    Statement,
-    condition,
-    statement_of,
-)
-from tailrace.search.query import MESSAGE_CHARACTERS as _MESSAGE_CHARACTERS
+from tailrace.search.query import LogQuery, Statement, condition, statement_of
 from tailrace.search.rows import LogRow
+from tailrace.search.table import Table, usual_table
 from tailrace.store import Limits
 
 MAX_ROWS: Final = 300
@@ -49,12 +43,20 @@ class News:
 
 @dataclass
 class Follower:
-    """Remembers how far the table was read. Not for concurrent use."""
+    """Remembers how far a table was read, by default that of logs. Not for concurrent use.
+
+    QueryError for a table that does not say when its rows arrived.
+    """
 
     store: Reader
+    table: Table = field(default_factory=usual_table)
     _watermark_ms: int | None = None
     _polls: int = 0
-    _given: dict[LogQuery, set[_Key]] = field(default_factory=dict)
+    _given: dict[LogQuery, dict[_Key, int]] = field(default_factory=dict)
+    """What each filter was given, with the arrival in ms."""
+
+    def __post_init__(self) -> None:
+        check_can_follow(self.table)
 
     async def poll(self, filters: Sequence[LogQuery], now: datetime) -> list[News]:
         """What is new for each filter. The first poll of a filter gives the last few seconds."""
@@ -64,12 +66,13 @@ class Follower:
         self._forget(filters)
         far = self._polls % _LONG_EVERY == 0
         since = self._watermark_ms - (LONG_LOOK_BACK_MS if far else LOOK_BACK_MS)
-        statement = arrivals_statement(filters, since, now)
+        statement = arrivals_statement(self.table, filters, since, now)
         found = await self.store.aquery(statement.sql, statement.parameters, limits=_LIMITS)
+        arrived_ms = {(row[0], row[1], row[2]): int(row[3]) for row in found.rows}
         fresh: list[list[_Key]] = []
         for number, query in enumerate(filters):
-            keys = dict.fromkeys((row[0], row[1], row[2]) for row in found.rows if row[3][number])
-            given = self._given.get(query, set())
+            keys = dict.fromkeys((row[0], row[1], row[2]) for row in found.rows if row[4][number])
+            given = self._given.get(query, {})
             fresh.append([key for key in keys if key not in given])
         rows = await self._read([key for keys in fresh for key in keys[:MAX_ROWS]])
         news = []
@@ -77,33 +80,32 @@ class Follower:
             # What was there before anybody watched is no loss when it is cut.
             is_first = query not in self._given
             news.append(_news(unseen[:MAX_ROWS] if is_first else unseen, rows))
-            self._given.setdefault(query, set()).update(unseen)
+            self._given.setdefault(query, {}).update((key, arrived_ms[key]) for key in unseen)
         if found.rows:
-            newest = max(row[1] for row in found.rows) >> 20
-            self._watermark_ms = max(self._watermark_ms, newest)
+            self._watermark_ms = max(self._watermark_ms, *arrived_ms.values())
         return news
 
     async def _newest_arrival(self) -> int:
-        result = await self.store.aquery(
-            "SELECT toUnixTimestamp64Milli(max(received_at)) FROM logs.application_logs",
-            limits=_LIMITS,
-        )
+        newest = f"toUnixTimestamp64Milli(max({self.table.explore.arrived}))"
+        sql = f"SELECT {newest} FROM {self.table.name}"  # noqa: S608 — the names are those of pack.yaml
+        result = await self.store.aquery(sql, limits=_LIMITS)
         return max(int(result.value()), LONG_LOOK_BACK_MS)
 
     async def _read(self, keys: Sequence[_Key]) -> dict[_Key, LogRow]:
         if not keys:
             return {}
-        statement = rows_statement(keys)
+        statement = rows_statement(self.table, keys)
         result = await self.store.aquery(statement.sql, statement.parameters, limits=_LIMITS)
         return {
-            (int(row[0]), int(row[8]), int(row[-1])): LogRow.of(row[:-1]) for row in result.rows
+            (int(row[0]), int(row[1]), int(row[-1])): LogRow.of(self.table, row[:-1])
+            for row in result.rows
         }
 
     def _forget(self, filters: Sequence[LogQuery]) -> None:
         """Drop what can no longer come up: filters that nobody has, rows too long ago."""
-        oldest = ((self._watermark_ms or 0) - 2 * LONG_LOOK_BACK_MS) << 20
+        oldest_ms = (self._watermark_ms or 0) - 2 * LONG_LOOK_BACK_MS
         self._given = {
-            query: {key for key in given if key[1] >= oldest}
+            query: {key: arrived_ms for key, arrived_ms in given.items() if arrived_ms >= oldest_ms}
             if self._polls % _LONG_EVERY == 0
             else given
             for query, given in self._given.items()
@@ -111,36 +113,52 @@ class Follower:
         }
 
 
-def arrivals_statement(filters: Sequence[LogQuery], since_ms: int, now: datetime) -> Statement:
+def check_can_follow(table: Table) -> None:
+    """Raise QueryError for a table whose rows do not say when they arrived."""
+    if table.explore.arrived is None:
+        raise QueryError(f"cannot follow {table.name}: its rows do not say when they arrived")
+
+
+def arrivals_statement(
+    table: Table, filters: Sequence[LogQuery], since_ms: int, now: datetime
+) -> Statement:
     """Keys of the rows that arrived since then, newest first, and which filters each matches."""
     parameters = Parameters()
+    arrived = table.explore.arrived
     since = f"fromUnixTimestamp64Milli({parameters.bind(since_ms, 'Int64')}, 'UTC')"
     conditions = [condition(query, parameters, now) for query in filters]
     flags = ", ".join(f"toUInt8({one})" for one in conditions)
     wanted = " OR ".join(f"({one})" for one in conditions)
+    # A place says when it arrived, and is then all that has to be read.
+    arrived_ms = (
+        f"bitShiftRight({table.place}, 20)"
+        if table.explore.place
+        else f"toUnixTimestamp64Milli({arrived})"
+    )
+    newest_first = f"{table.place} DESC" if table.explore.place else f"{arrived} DESC"
     return statement_of(
-        "SELECT toUnixTimestamp64Nano(timestamp), arrival, row_hash, "
+        f"SELECT {table.time_ns}, {table.place}, {table.content}, {arrived_ms}, "
         f"[{flags}] AS matches\n"
-        f"FROM {LOG_TABLE}\n"
-        f"WHERE received_at >= {since} AND ({wanted})\n"
-        f"ORDER BY arrival DESC\nLIMIT {_MAX_IDS} BY matches",
+        f"FROM {table.name}\n"
+        f"WHERE {arrived} >= {since} AND ({wanted})\n"
+        f"ORDER BY {newest_first}\nLIMIT {_MAX_IDS} BY matches",
         parameters,
     )
 
 
-def rows_statement(keys: Sequence[_Key]) -> Statement:
+def rows_statement(table: Table, keys: Sequence[_Key]) -> Statement:
     """The rows with these keys, and perhaps neighbours that share a part."""
     parameters = Parameters()
     least, greatest = (
         f"fromUnixTimestamp64Nano({parameters.bind(nanos, 'Int64')}, 'UTC')"
         for nanos in (min(key[0] for key in keys), max(key[0] for key in keys))
     )
-    arrivals = parameters.bind(sorted({key[1] for key in keys}), "Array(UInt64)")
+    places = parameters.bind(sorted({key[1] for key in keys}), "Array(UInt64)")
+    columns = ", ".join([*table.row_columns(cut=True), "NULL", table.content])
     return statement_of(
-        f"SELECT {', '.join(ROW_COLUMNS)}, leftUTF8(message, {_MESSAGE_CHARACTERS}) AS text, "
-        "length(message), NULL, row_hash\n"
-        f"FROM {LOG_TABLE}\n"
-        f"WHERE timestamp >= {least} AND timestamp <= {greatest} AND arrival IN {arrivals}",
+        f"SELECT {columns}\nFROM {table.name}\n"
+        f"WHERE {table.time} >= {least} AND {table.time} <= {greatest} "
+        f"AND {table.place} IN {places}",
         parameters,
     )
 

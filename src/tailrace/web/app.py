@@ -14,6 +14,7 @@ from tailrace.clock import Clock, SystemClock
 from tailrace.packs import find_packs
 from tailrace.search.logs import LogSearch, Reader
 from tailrace.search.summary import Summaries
+from tailrace.search.table import Tables
 from tailrace.settings import Settings
 from tailrace.store import Limits
 from tailrace.telemetry import new_registry
@@ -31,6 +32,7 @@ from tailrace.web.pack_routes import routes_of
 from tailrace.web.pages import dashboards as page_dashboards
 from tailrace.web.pages import docs
 from tailrace.web.pages import logs as page_logs
+from tailrace.web.pages import rows as page_rows
 from tailrace.web.panels import Dashboards
 from tailrace.web.render import Renderer
 from tailrace.web.security import SecurityHeaders
@@ -84,6 +86,7 @@ def create_app(settings: Settings, store: Reader, clock: Clock | None = None) ->
         health.router,
         docs.router,
         page_logs.router,
+        page_rows.router,
         page_dashboards.router,
         api_dashboards.router,
         elasticsearch.router,
@@ -108,6 +111,7 @@ def _context(settings: Settings, store: Reader, clock: Clock, static: StaticFile
         settings=settings,
         store=store,
         clock=clock,
+        tables=Tables.of(find_packs(settings)),
         search=LogSearch(store),
         summaries=Summaries(store, SUMMARY_LIMITS),
         hub=LiveHub(store, now),

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from tailrace.clock import Clock
 from tailrace.search.logs import LogSearch, Reader
 from tailrace.search.summary import Summaries
+from tailrace.search.table import Tables
 from tailrace.settings import Settings
 from tailrace.web.delivery import Collector
 from tailrace.web.intake.forward import Forwarder
@@ -25,6 +26,7 @@ class Context:
     settings: Settings
     store: Reader
     clock: Clock
+    tables: Tables
     search: LogSearch
     summaries: Summaries
     hub: LiveHub

@@ -1,4 +1,4 @@
-"""Live tail: one reader of the table, any number of watchers.
+"""Live tail: one reader of each table, any number of watchers.
 
 The hub polls only while somebody watches, with one statement for all filters together, and hands
 each watcher its rows. A watcher that does not keep up loses rows and is told how many; it never slows
@@ -17,6 +17,7 @@ from tailrace.errors import StoreError
 from tailrace.search.logs import Reader
 from tailrace.search.query import LogQuery
 from tailrace.search.rows import LogRow
+from tailrace.search.table import Table
 from tailrace.search.tail import MAX_FILTERS, MAX_ROWS, Follower, News
 from tailrace.telemetry import get_logger
 
@@ -132,11 +133,11 @@ class LiveHub:
         loop = asyncio.get_running_loop()
         while True:
             await self._somebody.wait()
-            follower = Follower(self._store)
+            followers: dict[Table, Follower] = {}
             in_trouble = False
             while self._groups:
                 began = loop.time()
-                in_trouble = await self._poll(follower, in_trouble)
+                in_trouble = await self._poll(followers, in_trouble)
                 took = loop.time() - began
                 await asyncio.sleep(
                     RETRY_SECS if in_trouble else max(POLL_SECS, _BUSY_SHARE * took)
@@ -149,11 +150,17 @@ class LiveHub:
             for watcher in group.watchers:
                 watcher.end()
 
-    async def _poll(self, follower: Follower, in_trouble: bool) -> bool:
-        """Look once and hand out; whether there was trouble."""
-        filters = list(self._groups)
+    async def _poll(self, followers: dict[Table, Follower], in_trouble: bool) -> bool:
+        """Look once at each table and hand out; whether there was trouble."""
+        by_table: dict[Table, list[LogQuery]] = {}
+        for query in self._groups:
+            by_table.setdefault(query.table, []).append(query)
+        for table in set(followers) - set(by_table):
+            del followers[table]
         try:
-            news = await follower.poll(filters, self._now())
+            for table, filters in by_table.items():
+                follower = followers.setdefault(table, Follower(self._store, table))
+                self._hand_out(filters, await follower.poll(filters, self._now()))
         except StoreError as error:
             if not in_trouble:
                 _log.warning("live tail cannot read the table", error=str(error))
@@ -161,13 +168,15 @@ class LiveHub:
             return True
         if in_trouble:
             self._tell_all(Trouble(None))
+        return False
+
+    def _hand_out(self, filters: list[LogQuery], news: list[News]) -> None:
         for query, found in zip(filters, news, strict=True):
             group = self._groups.get(query)
             if group is not None and (found.rows or found.dropped):
                 group.recent.extend(found.rows)
                 for watcher in group.watchers:
                     watcher.offer(found)
-        return False
 
     def _tell_all(self, event: Event) -> None:
         for group in self._groups.values():

@@ -136,8 +136,7 @@ def explain(error: StoreError, pack: Pack) -> str:
     return str(error)
 
 
-async def tables_there(store: Reader, packs: list[Pack]) -> set[str]:
-    """Which of the packs' tables ClickHouse has."""
-    names = [pack.table for pack in packs if pack.table]
-    result = await store.aquery(_TABLES, {"names": names}, limits=Limits(max_seconds=5))
+async def tables_there(store: Reader, names: Sequence[str]) -> set[str]:
+    """Which of these tables, each `database.table`, ClickHouse has."""
+    result = await store.aquery(_TABLES, {"names": list(names)}, limits=Limits(max_seconds=5))
     return {str(row[0]) for row in result.rows}

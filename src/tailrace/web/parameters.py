@@ -1,28 +1,31 @@
-"""The parameters of a log search in a URL: what they mean, and how to write them.
+"""The parameters of a search in a URL: what they mean, and how to write them.
 
 The URL is the state: pages, the API and the live tail read the same names.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Self, cast
 from urllib.parse import urlencode
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request
 
 from tailrace.search.cursor import decode_cursor
 from tailrace.search.query import MAX_LIMIT, LogQuery, Order
+from tailrace.search.table import Table, Tables, usual_table
 from tailrace.search.times import PRESETS, parse_range
 
 
 @dataclass(frozen=True, slots=True)
 class SearchState:
-    """The parameters as they were typed."""
+    """The parameters as they were typed, for one table."""
 
+    table: Table = field(default_factory=usual_table)
+    is_named: bool = False
+    """Whether the table has to stand in addresses: it is not the one that is meant without a name."""
     q: str = ""
-    level: tuple[str, ...] = ()
-    source: tuple[str, ...] = ()
-    host: tuple[str, ...] = ()
+    chosen: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """The filters in use, by name."""
     start: str = ""
     end: str = ""
     order: str = ""
@@ -33,13 +36,12 @@ class SearchState:
         """What they mean; QueryError where they mean nothing."""
         return LogQuery(
             text=self.q,
-            levels=self.level,
-            sources=self.source,
-            hosts=self.host,
+            chosen=self.chosen,
             range=parse_range(self.start, self.end, now),
-            order=Order.parse(self.order),
+            order=Order.parse(self.order, self.table),
             limit=self.limit,
             cursor=decode_cursor(self.cursor) if self.cursor else None,
+            table=self.table,
         )
 
     def filters(self) -> Self:
@@ -48,10 +50,8 @@ class SearchState:
 
     def url(self, path: str = "/", **more: str) -> str:
         """These parameters, without those that are empty or the default, on `path`."""
-        pairs = [("q", self.q)]
-        pairs += [("level", value) for value in self.level]
-        pairs += [("source", value) for value in self.source]
-        pairs += [("host", value) for value in self.host]
+        pairs = [("table", self.table.name if self.is_named else ""), ("q", self.q)]
+        pairs += [(name, value) for name, values in self.chosen for value in values]
         pairs += [("from", self.start), ("to", self.end), ("order", self.order)]
         pairs += [("cursor", self.cursor), *more.items()]
         given = [(name, value) for name, value in pairs if value]
@@ -59,16 +59,46 @@ class SearchState:
             given.append(("limit", str(self.limit)))
         return f"{path}?{urlencode(given)}" if given else path
 
+    def values(self, facet: str) -> tuple[str, ...]:
+        """The values that a filter lets through; none where it is not in use."""
+        return next((values for name, values in self.chosen if name == facet), ())
+
     def toggled(self, facet: str, value: str) -> Self:
-        """With a value of `level`, `source` or `host` added, or taken away if it is there."""
-        chosen: tuple[str, ...] = getattr(self, facet)
-        changed: Any = (
-            tuple(one for one in chosen if one != value) if value in chosen else (*chosen, value)
-        )
-        return replace(self, cursor="", **{facet: changed})
+        """With a value of a filter added, or taken away if it is there."""
+        now = self.values(facet)
+        changed = tuple(one for one in now if one != value) if value in now else (*now, value)
+        chosen = {**dict(self.chosen), facet: changed}
+        kept = tuple((name, chosen[name]) for name in self.table.filters if chosen.get(name))
+        return replace(self, cursor="", chosen=kept)
+
+    def with_only(self, **chosen: str) -> Self:
+        """The same table with these filters alone; '' is none."""
+        kept = tuple((name, (value,)) for name, value in chosen.items() if value)
+        return type(self)(self.table, self.is_named, chosen=kept)
+
+
+async def _table(
+    request: Request,
+    table: Annotated[
+        str,
+        Query(
+            description="Which table, `database.table` or `table`; by default that of logs. Others "
+            "have filters of their own, as their pack.yaml says",
+            examples=["logs.application_logs"],
+        ),
+    ] = "",
+) -> tuple[Table, bool]:
+    tables = cast(Tables, request.app.state.context.tables)
+    found = tables.find(table)
+    return found, found is not tables.all[0]
+
+
+Chosen = Annotated[tuple[Table, bool], Depends(_table)]
 
 
 async def _filters(
+    request: Request,
+    chosen_table: Chosen,
     q: Annotated[
         str,
         Query(
@@ -94,7 +124,14 @@ async def _filters(
     ] = "",
     end: Annotated[str, Query(alias="to", description="Before this moment")] = "",
 ) -> SearchState:
-    return SearchState(q, tuple(level or ()), tuple(source or ()), tuple(host or ()), start, end)
+    table, is_named = chosen_table
+    described = {"level": level, "source": source, "host": host}
+    given = {name: request.query_params.getlist(name) for name in table.filters}
+    # A filter that another table has is an error of the query, which says which there are.
+    chosen = tuple(
+        (name, tuple(values)) for name, values in {**given, **described}.items() if values
+    )
+    return SearchState(table, is_named, q, chosen, start, end)
 
 
 async def _state(
@@ -102,8 +139,8 @@ async def _state(
     order: Annotated[
         str,
         Query(
-            description="timestamp, level, source or message; with a - from the greatest down. "
-            "By default -timestamp",
+            description="A column of the list: timestamp, level, source or message; with a - from "
+            "the greatest down. By default -timestamp",
             examples=["-timestamp"],
         ),
     ] = "",

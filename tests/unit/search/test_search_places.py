@@ -10,6 +10,7 @@ from tailrace.errors import QueryError
 from tailrace.search.cursor import Cursor, decode_cursor
 from tailrace.search.query import LogQuery, Order, page_statement
 from tailrace.search.rows import LogRow, RowId, iso_of_ns
+from tailrace.search.table import usual_table
 from tailrace.search.times import parse_moment, parse_range
 from tailrace.search.visible import visible_text
 
@@ -84,8 +85,9 @@ def test_a_cursor_of_another_order_or_with_a_wrong_key_is_refused() -> None:
 
 
 def test_orders() -> None:
-    assert Order.parse("") == Order("timestamp", descending=True)
-    assert str(Order.parse("-level")) == "-level"
+    assert Order.parse("") == Order.parse("-timestamp") == Order("", descending=True)
+    assert Order.parse("-level").text(usual_table()) == "-level"
+    assert Order().text(usual_table()) == "-timestamp"
     with pytest.raises(QueryError, match="cannot sort by 'size'"):
         Order.parse("size")
 
@@ -111,7 +113,9 @@ def test_times_keep_every_digit() -> None:
 
 def test_a_row_id_is_the_same_whether_the_message_was_cut_or_not() -> None:
     def row(message: str, truncated: bool) -> LogRow:
-        return LogRow(5, "INFO", "s", "h", "", "", {"k": "v"}, 7, 9, message, truncated)
+        texts = {"log_level": "INFO", "source": "s", "host": "h", "trace_id": "", "span_id": ""}
+        values = {**texts, "attributes": {"k": "v"}, "received_at": 7, "message": message}
+        return LogRow(usual_table(), 5, 9, values, truncated)
 
     whole, cut = row("x" * 20_000, False), row("x" * 10_000, True)
     assert whole.row_id == cut.row_id

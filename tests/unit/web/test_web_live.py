@@ -9,6 +9,7 @@ import pytest
 from tailrace.errors import StoreUnavailableError, UsageError
 from tailrace.search.query import LogQuery
 from tailrace.search.rows import LogRow
+from tailrace.search.table import usual_table
 from tailrace.search.tail import MAX_ROWS, Follower, News
 from tailrace.testing import FakeStore
 from tailrace.web.live import MAX_WAITING, LiveHub, Trouble, Watcher
@@ -20,16 +21,17 @@ MS = 1_795_341_600_000
 
 def stored(number: int) -> tuple[object, ...]:
     return (
-        number, "INFO", "auth", "h", "", "", {}, MS, (MS << 20) + number, f"m{number}", 2, None, number,
+        number, (MS << 20) + number, "INFO", "auth", "h", "", "", {}, MS * 10**6, f"m{number}", 2, None,
+        number,
     )  # fmt: skip
 
 
 def key(number: int, *matches: int) -> tuple[object, ...]:
-    return (number, (MS << 20) + number, number, list(matches))
+    return (number, (MS << 20) + number, number, MS, list(matches))
 
 
 def row(number: int) -> LogRow:
-    return LogRow.of(stored(number)[:-1])
+    return LogRow.of(usual_table(), stored(number)[:-1])
 
 
 async def test_a_row_is_given_once_although_polls_overlap() -> None:
@@ -37,11 +39,11 @@ async def test_a_row_is_given_once_although_polls_overlap() -> None:
     follower = Follower(store)
     query = LogQuery()
     store.answers.insert(0, ("max(received_at)", [(MS,)]))
-    assert [r.message for r in (await follower.poll([query], NOW))[0].rows] == ["m1"]
+    assert [r.values["message"] for r in (await follower.poll([query], NOW))[0].rows] == ["m1"]
     assert (await follower.poll([query], NOW))[0] == News()
     store.answers[1] = ("AS matches", [key(2, 1), key(1, 1)])
     store.answers[2] = ("arrival IN", [stored(2)])
-    assert [r.message for r in (await follower.poll([query], NOW))[0].rows] == ["m2"]
+    assert [r.values["message"] for r in (await follower.poll([query], NOW))[0].rows] == ["m2"]
 
 
 async def test_filters_share_a_statement_and_each_gets_its_own() -> None:
@@ -54,7 +56,7 @@ async def test_filters_share_a_statement_and_each_gets_its_own() -> None:
     )
     both = [LogQuery(text="a"), LogQuery(text="b")]
     news = await Follower(store).poll(both, NOW)
-    assert [[r.message for r in one.rows] for one in news] == [["m1"], ["m1", "m2"]]
+    assert [[r.values["message"] for r in one.rows] for one in news] == [["m1"], ["m1", "m2"]]
     assert sum("AS matches" in sql for sql in store.asked) == 1
 
 
@@ -73,7 +75,7 @@ async def test_a_burst_is_cut_and_counted_but_not_what_was_there_before() -> Non
     store.answers[1] = ("AS matches", [key(n, 1) for n in range(2 * many, 0, -1)])
     [second] = await follower.poll([LogQuery()], NOW)
     assert (len(second.rows), second.dropped) == (MAX_ROWS, many - MAX_ROWS)
-    assert second.rows[-1].message == f"m{2 * many}"
+    assert second.rows[-1].values["message"] == f"m{2 * many}"
 
 
 async def test_rows_are_not_lost_where_reading_them_failed_once() -> None:
@@ -115,7 +117,7 @@ async def test_one_reader_serves_all_watchers_and_tells_of_trouble() -> None:
         for watcher in (one, other):
             event = await anext(watcher.events(5))
             assert isinstance(event, News)
-            assert [r.message for r in event.rows] == ["m1"]
+            assert [r.values["message"] for r in event.rows] == ["m1"]
         store.answers.insert(0, ("", StoreUnavailableError("cannot reach ClickHouse")))
         event = await anext(one.events(5))
         assert event == Trouble("cannot reach ClickHouse")
@@ -147,7 +149,7 @@ async def test_who_joins_gets_the_latest_rows() -> None:
         async with hub.watch(LogQuery()) as second:
             event = second.waiting[0]
             assert isinstance(event, News)
-            assert [r.message for r in event.rows] == ["m1"]
+            assert [r.values["message"] for r in event.rows] == ["m1"]
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running

@@ -76,10 +76,12 @@ def test_keep_writes_a_term_that_reads_back(name: str, value: str) -> None:
 
 def test_urls_hold_the_whole_state_and_leave_out_what_is_empty() -> None:
     assert SearchState().url() == "/"
-    state = SearchState(q="a b", level=("ERROR",), start="15m", order="level", limit=50)
+    state = SearchState(
+        q="a b", chosen=(("level", ("ERROR",)),), start="15m", order="level", limit=50
+    )
     assert state.url() == "/?q=a+b&level=ERROR&from=15m&order=level&limit=50"
-    assert state.toggled("level", "ERROR").level == ()
-    assert state.toggled("source", "auth").source == ("auth",)
+    assert state.toggled("level", "ERROR").chosen == ()
+    assert state.toggled("source", "auth").values("source") == ("auth",)
 
 
 def test_short_counts() -> None:

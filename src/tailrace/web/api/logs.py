@@ -13,10 +13,10 @@ from starlette.exceptions import HTTPException
 from tailrace.search.logs import Page
 from tailrace.search.query import LogQuery
 from tailrace.search.rows import RowId
-from tailrace.search.tail import News
+from tailrace.search.tail import News, check_can_follow
 from tailrace.web.context import Context, Shared
 from tailrace.web.live import Trouble
-from tailrace.web.parameters import Searched
+from tailrace.web.parameters import Chosen, Searched
 
 router = APIRouter(prefix="/api/v1", tags=["logs"])
 
@@ -24,7 +24,10 @@ HEARTBEAT_SECS = 15.0
 
 
 class LogRowModel(BaseModel):
-    """One row. `truncated` is there, and true, where the message was cut for the list."""
+    """One row of the logs; rows of other tables have `id` and the fields of their pack.yaml.
+
+    `truncated` is there, and true, where a message was cut for the list.
+    """
 
     id: str = Field(examples=["GMq2e5c1AAAZ5pHbmAAAAbq9a1M"])
     timestamp: str = Field(examples=["2026-11-22T10:42:15.118204Z"])
@@ -101,6 +104,7 @@ async def tail_logs(shared: Shared, state: Searched) -> StreamingResponse:
     # A wrong search or a ClickHouse that is down is an answer, not a broken stream.
     state.query(now)
     query = state.filters().query(now)
+    check_can_follow(state.table)
     await shared.search.page(replace(query, limit=1), now)
     if not shared.hub.admits(query):
         raise HTTPException(429, "cannot follow so many different searches at once: close some")
@@ -135,10 +139,10 @@ def _event(event: News | Trouble | None) -> bytes:
 
 @router.get("/logs/{row_id}", response_model=LogRowModel, summary="One row, whole")
 async def get_log(
-    shared: Shared, row_id: Annotated[str, Path(description="`id` of a row")]
+    shared: Shared, table: Chosen, row_id: Annotated[str, Path(description="`id` of a row")]
 ) -> Response:
     """The row with that id."""
-    row = await shared.search.row(RowId.decode(row_id))
+    row = await shared.search.row(RowId.decode(row_id), table[0])
     if row is None:
         raise HTTPException(404, f"cannot find the row {row_id!r}: it may have been deleted by age")
     return json_answer(row.to_json())

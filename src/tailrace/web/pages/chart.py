@@ -68,7 +68,7 @@ def _blocks(bucket: Bucket, greatest: int) -> tuple[Block, ...]:
     """
     counts = [
         ("INFO", bucket.total - sum(bucket.bands)),
-        *zip(BAND_LEVELS, bucket.bands, strict=True),
+        *zip(BAND_LEVELS, bucket.bands, strict=False),
     ]
     scale = (HEIGHT - 2 * len(counts)) / greatest
     blocks = []
@@ -85,7 +85,7 @@ def _title(bucket: Bucket, step: timedelta) -> str:
     parts = [f"{bucket.total:,} rows"]
     parts += [
         f"{count:,} {level.lower()}"
-        for level, count in zip(BAND_LEVELS, bucket.bands, strict=True)
+        for level, count in zip(BAND_LEVELS, bucket.bands, strict=False)
         if count
     ]
     return f"{_iso(bucket.start)} – {_iso(bucket.start + step)}: {', '.join(parts)}"

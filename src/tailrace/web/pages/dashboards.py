@@ -78,7 +78,8 @@ async def list_dashboards(shared: Shared) -> HTMLResponse:
     """The list: every pack with a dashboard, and whether its tables are there."""
     found = shared.dashboards.all()
     try:
-        there: set[str] | None = await tables_there(shared.store, [one.pack for one in found])
+        names = [one.pack.table for one in found if one.pack.table]
+        there: set[str] | None = await tables_there(shared.store, names)
     except StoreError:
         there = None  # the dashboards themselves say what is wrong
     html = shared.renderer.render(

@@ -1,4 +1,5 @@
-"""`/`: the log explorer. Rows, what lies around them, and links: the URL is the whole state.
+"""`/`: the explorer of logs and other tables. Rows, what lies around them, and links: the URL is the
+whole state.
 
 The rows are the answer; the histogram, the counts and the collector's state are asked for at the same
 time and left out, and said to be, where they take too long.
@@ -16,25 +17,22 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from tailrace.errors import QueryError, StoreError, StoreUnavailableError
 from tailrace.search.cursor import Cursor
 from tailrace.search.logs import Page
-from tailrace.search.query import LogQuery, Order, OrderColumn
+from tailrace.search.query import LogQuery, Order
 from tailrace.search.rows import LogRow, RowId
-from tailrace.search.summary import FACETS, Facets, Histogram
+from tailrace.search.summary import Facets, Histogram
+from tailrace.search.table import Table
 from tailrace.search.times import PRESETS, TimeRange
 from tailrace.web.context import Context, Shared
 from tailrace.web.delivery import Delivery
 from tailrace.web.pages.chart import Chart, draw
-from tailrace.web.parameters import Searched, SearchState, keep, range_label
+from tailrace.web.pages.rows import columns_of, row_links, shape_of
+from tailrace.web.panels import tables_there
+from tailrace.web.parameters import Searched, SearchState, range_label
 from tailrace.web.problems import RETRY_AFTER_SECS, status_of
 from tailrace.web.render import highlights
 
 router = APIRouter(include_in_schema=False)
 
-COLUMNS: Final[dict[OrderColumn, str]] = {
-    "timestamp": "Timestamp",
-    "level": "Level",
-    "source": "Source",
-    "message": "Message",
-}
 ROWS_BEFORE: Final = 12
 """Newer rows that a permalink shows, with its own."""
 T = TypeVar("T")
@@ -48,6 +46,8 @@ class Around:
     total: int | None
     facets: Facets | None
     delivery: Delivery
+    tables: tuple[Table, ...]
+    """Those that can be chosen: what ClickHouse has of them."""
     within: str = ""
     """The time that was counted, where that is not all that was asked for."""
 
@@ -73,7 +73,7 @@ async def explorer(
     hint: str | None = None
     try:
         if after and not state.cursor:
-            state = replace(state, cursor=_behind(after).encode())
+            state = replace(state, cursor=_behind(state.table, after).encode())
         query = await _query(shared, state, opened, now)
         found, around = await asyncio.gather(
             shared.search.page(query, now), _around(shared, state, query, now)
@@ -81,9 +81,9 @@ async def explorer(
         if query.cursor and query.cursor.direction == "newer" and not found.newer:
             # Nothing is newer than this page: show the newest one, which is full and live.
             return RedirectResponse(replace(state, cursor="").url(), status_code=303)
-        row = await _opened(shared, opened)
+        row = await _opened(shared, state.table, opened)
         page = found
-        hint = None if found.rows else await shared.search.hint(state.q)
+        hint = None if found.rows else await shared.search.hint(state.q, state.table)
     except StoreUnavailableError as error:
         return _engine_down(shared, error)
     except (QueryError, StoreError) as error:
@@ -111,27 +111,28 @@ async def _query(shared: Context, state: SearchState, opened: str, now: datetime
         return query
     row_id = RowId.decode(opened)
     key = (row_id.timestamp_ns, row_id.arrival)
-    upwards = Cursor(str(Order()), "newer", key, inclusive=True)
+    newest_first = Order().text(state.table)
+    upwards = Cursor(newest_first, "newer", key, inclusive=True)
     before = await shared.search.page(
         replace(query, cursor=upwards, limit=min(ROWS_BEFORE, query.limit)), now
     )
-    start = before.here or Cursor(str(Order()), "older", key, inclusive=True)
+    start = before.here or Cursor(newest_first, "older", key, inclusive=True)
     return replace(query, cursor=start)
 
 
-def _behind(row: str) -> Cursor:
+def _behind(table: Table, row: str) -> Cursor:
     row_id = RowId.decode(row)
-    return Cursor(str(Order()), "older", (row_id.timestamp_ns, row_id.arrival))
+    return Cursor(Order().text(table), "older", (row_id.timestamp_ns, row_id.arrival))
 
 
-async def _opened(shared: Context, opened: str) -> LogRow | None:
-    return await shared.search.row(RowId.decode(opened)) if opened else None
+async def _opened(shared: Context, table: Table, opened: str) -> LogRow | None:
+    return await shared.search.row(RowId.decode(opened), table) if opened else None
 
 
 async def _around(shared: Context, state: SearchState, query: LogQuery, now: datetime) -> Around:
     """What can be counted in time: of all time, where that is asked, perhaps only the last hour."""
-    counts, delivery = await asyncio.gather(
-        _counts(shared, query, now), shared.collector.delivery()
+    counts, delivery, tables = await asyncio.gather(
+        _counts(shared, query, now), shared.collector.delivery(), _choice(shared, state.table)
     )
     within = ""
     if counts is None and query.range == TimeRange():
@@ -140,7 +141,18 @@ async def _around(shared: Context, state: SearchState, query: LogQuery, now: dat
         within = "in the last hour" if counts else ""
     histogram, facets = counts or (None, None)
     chart = draw(histogram, state) if histogram else None
-    return Around(chart, histogram.total if histogram else None, facets, delivery, within)
+    return Around(chart, histogram.total if histogram else None, facets, delivery, tables, within)
+
+
+async def _choice(shared: Context, shown: Table) -> tuple[Table, ...]:
+    """The tables to choose from; without an answer in time, those there should be."""
+    tables = shared.tables.all
+    if len(tables) == 1:
+        return tables
+    there = await _or_none(tables_there(shared.store, [table.name for table in tables]))
+    if there is None:
+        return tables
+    return tuple(table for table in tables if table is shown or table.name in there)
 
 
 async def _counts(
@@ -169,7 +181,8 @@ def _can_be_live(state: SearchState, page: Page | None) -> bool:
         page is not None
         and not state.cursor
         and not state.end
-        and Order.parse(state.order) == Order()
+        and state.table.explore.arrived is not None
+        and Order.parse(state.order, state.table) == Order()
     )
 
 
@@ -185,10 +198,10 @@ def _values(
         "page": page,
         "around": around,
         "today": now.date(),
-        "columns": COLUMNS,
-        "order": Order() if page is None else Order.parse(state.order),
-        "sort_urls": {column: _sort_url(state, column) for column in COLUMNS},
-        "facets": tuple(FACETS),
+        "columns": columns_of(state.table),
+        "sorted_by": _sorted_by(state),
+        "sort_urls": {name: _sort_url(state, name) for name in state.table.columns},
+        "facets": tuple(state.table.filters),
         "presets": [
             (
                 start,
@@ -206,10 +219,10 @@ def _values(
         "here": replace(state, cursor=here),
         "live_url": state.filters().url("/api/v1/logs/tail"),
         "api_url": state.url("/api/v1/logs"),
+        "shape": shape_of(state),
+        "placeholder": _placeholder(state.table),
         "marks": highlights(state.q) if page is not None else [],
-        "keep_url": lambda name, value: _term_url(state, keep(name, value)),
-        "exclude_url": lambda name, value: _term_url(state, f"-{keep(name, value)}"),
-        "context_url": _context_url,
+        **row_links(state),
         "moment": _moment,
     }
 
@@ -218,35 +231,35 @@ def _moment(row: LogRow) -> datetime:
     return datetime.fromtimestamp(row.timestamp_ns // 1_000_000_000, UTC)
 
 
-def _sort_url(state: SearchState, column: OrderColumn) -> str:
+def _placeholder(table: Table) -> str:
+    """A search as an example."""
+    if table.attributes is not None:
+        return 'level:error "card declined" status:>=500 -healthcheck'
+    forms = {"number": "{}:>=0", "text": "{}:…"}
+    fields = ((table.label(column), kind) for column, kind in table.fields.items())
+    return " ".join([forms[kind].format(name) for name, kind in fields if kind in forms][:3])
+
+
+def _sorted_by(state: SearchState) -> tuple[str, bool]:
+    """The name of the column that sorts, and whether its greatest comes first."""
+    try:
+        order = Order.parse(state.order, state.table)
+    except QueryError:
+        order = Order()
+    return order.column or state.table.label(state.table.time), order.descending
+
+
+def _sort_url(state: SearchState, name: str) -> str:
     """A click sorts by the column, a second one the other way; time begins with the newest."""
-    current = Order.parse(state.order) if _is_order(state.order) else Order()
-    if current.column == column:
-        chosen = Order(column, descending=not current.descending)
+    table = state.table
+    column, is_descending = _sorted_by(state)
+    if column == name:
+        descending = not is_descending
     else:
-        chosen = Order(column, descending=column in ("timestamp", "level"))
-    text = "" if chosen == Order() else str(chosen)
+        descending = table.fields[table.columns[name]] not in ("text", "message")
+    is_time = table.columns[name] == table.time
+    text = "" if is_time and descending else f"{'-' if descending else ''}{name}"
     return replace(state, order=text, cursor="").url()
-
-
-def _is_order(text: str) -> bool:
-    return text.removeprefix("-") in COLUMNS
-
-
-def _term_url(state: SearchState, term: str) -> str:
-    text = state.q.strip()
-    joined = f"({text}) {term}" if " OR " in text else f"{text} {term}".strip()
-    return replace(state, q=joined, cursor="").url()
-
-
-def _context_url(row: LogRow) -> str:
-    """The rows around one row, of its source and host, whatever the search."""
-    around = SearchState(
-        source=(row.source,) if row.source else (),
-        host=(row.host,) if row.host else (),
-    )
-    row_id = row.row_id.encode()
-    return f"{around.url(open=row_id)}#{row_id}"
 
 
 def _engine_down(shared: Context, error: StoreUnavailableError) -> HTMLResponse:

@@ -4,7 +4,7 @@
 import { listenToKeys } from "./keys.js";
 import { follow } from "./live.js";
 import { setUpBar } from "./panels.js";
-import { buildDetails, element } from "./rows.js";
+import { element } from "./rows.js";
 
 const main = document.getElementById("content");
 const body = document.querySelector("#rows tbody");
@@ -20,15 +20,22 @@ export async function openRow(row) {
     closeRow(row);
     return;
   }
-  const cell = element("td", { colSpan: 4 });
+  const cell = element("td", { colSpan: row.cells.length });
   row.after(element("tr", { className: "opened" }, cell));
   row.querySelector(".timestamp a").setAttribute("aria-expanded", "true");
   try {
-    const answer = await fetch(`/api/v1/logs/${row.id}`);
-    const found = await answer.json();
-    cell.append(answer.ok ? buildDetails(found) : found.detail);
-  } catch {
-    cell.append("cannot read this row: the server does not answer. Open it again to retry");
+    const address = new URLSearchParams(location.search);
+    for (const name of ["cursor", "open", "after", "live"]) address.delete(name);
+    const answer = await fetch(`/rows/${row.id}?${address}`);
+    if (!answer.ok) throw new Error((await answer.json()).detail);
+    const found = new DOMParser().parseFromString(await answer.text(), "text/html");
+    cell.append(...[...found.body.childNodes].map((node) => document.adoptNode(node)));
+  } catch (error) {
+    cell.append(
+      error instanceof TypeError
+        ? "cannot read this row: the server does not answer. Open it again to retry"
+        : error.message,
+    );
   }
 }
 
@@ -57,5 +64,16 @@ helpButton.hidden = false;
 helpButton.addEventListener("click", () => help.showModal());
 
 setUpBar();
+
+// Another table has other fields: of the search, only the time goes along.
+document.getElementById("table")?.addEventListener("change", ({ target }) => {
+  const address = new URLSearchParams();
+  if (target.value) address.set("table", target.value);
+  for (const name of ["from", "to"]) {
+    const value = new URLSearchParams(location.search).get(name);
+    if (value) address.set(name, value);
+  }
+  location.assign(`/?${address}`);
+});
 const live = follow(main, body);
 listenToKeys({ body, help, live, openRow, closeRow });

@@ -13,6 +13,7 @@ export function follow(main, body) {
   const news = document.getElementById("news");
   const state = document.getElementById("live-state");
   const marks = JSON.parse(main.dataset.marks);
+  const shape = JSON.parse(main.dataset.shape);
   const seen = new Set([...body.querySelectorAll("tr.row")].map((row) => row.id));
   let waiting = [];
   let dropped = 0;
@@ -39,13 +40,14 @@ export function follow(main, body) {
   function place(row) {
     const last = [...body.querySelectorAll("tr.row")].at(-1);
     const older = document.querySelector("a[rel=next]");
-    if (older && last && sortable(row.timestamp) < sortable(last.dataset.at)) return;
+    const at = row[shape.time];
+    if (older && last && sortable(at) < sortable(last.dataset.at)) return;
     let before = body.querySelector("tr.row");
-    while (before && sortable(before.dataset.at) > sortable(row.timestamp)) {
+    while (before && sortable(before.dataset.at) > sortable(at)) {
       do before = before.nextElementSibling;
       while (before && !before.classList.contains("row"));
     }
-    body.insertBefore(buildRow(row, marks), before);
+    body.insertBefore(buildRow(row, marks, shape), before);
   }
 
   // What is taken away at the end is what the next older page begins with.

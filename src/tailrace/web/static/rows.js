@@ -60,105 +60,36 @@ export function pieces(text, marks = [], lines = false) {
   });
 }
 
-export function buildRow(row, marks) {
-  const level = LEVELS.has(row.log_level) ? row.log_level.toLowerCase() : "other";
-  const time = element("time", { dateTime: row.timestamp });
-  if (row.timestamp.slice(0, 10) !== new Date().toISOString().slice(0, 10)) {
-    time.append(element("span", { className: "date" }, row.timestamp.slice(0, 10)), " ");
+function timeCell(row, at, shape) {
+  const time = element("time", { dateTime: at });
+  if (at.slice(0, 10) !== new Date().toISOString().slice(0, 10)) {
+    time.append(element("span", { className: "date" }, at.slice(0, 10)), " ");
   }
-  const fraction = element("span", { className: "fraction" }, `.${row.timestamp.slice(20, 23)}`);
-  time.append(row.timestamp.slice(11, 19), fraction);
-  const link = element(
-    "a",
-    { href: `/?open=${row.id}`, title: row.timestamp, "aria-expanded": "false" },
-    time,
-  );
+  time.append(at.slice(11, 19), element("span", { className: "fraction" }, `.${at.slice(20, 23)}`));
+  const address = new URLSearchParams(shape.table ? { table: shape.table } : {});
+  address.set("open", row.id);
+  const link = element("a", { href: `/?${address}`, title: at, "aria-expanded": "false" }, time);
+  return element("td", { className: "timestamp" }, link);
+}
+
+function messageCell(text, marks) {
   const message = element("td", { className: "message" });
-  message.append(...pieces(row.message.slice(0, LONGEST_LINE), marks));
-  if (row.message.length > LONGEST_LINE) {
-    message.append(element("span", { className: "control" }, "…"));
-  }
-  const built = element(
-    "tr",
-    { className: `row ${level}`, id: row.id },
-    element("td", { className: "timestamp" }, link),
-    element("td", { className: "level" }, visible(row.log_level)),
-    element("td", { className: "source" }, visible(row.source)),
-    message,
-  );
-  built.dataset.at = row.timestamp;
+  message.append(...pieces(text.slice(0, LONGEST_LINE), marks));
+  if (text.length > LONGEST_LINE) message.append(element("span", { className: "control" }, "…"));
+  return message;
+}
+
+// `shape` says what the table's columns are, see web/pages/rows.py.
+export function buildRow(row, marks, shape) {
+  const said = shape.level ? row[shape.level] : "";
+  const level = LEVELS.has(said) ? said.toLowerCase() : "other";
+  const at = row[shape.time];
+  const cells = shape.columns.map(({ column, role }) => {
+    if (role === "timestamp") return timeCell(row, at, shape);
+    if (role === "message") return messageCell(row[column], marks);
+    return element("td", { className: role }, visible(String(row[column])));
+  });
+  const built = element("tr", { className: `row ${level}`, id: row.id }, ...cells);
+  built.dataset.at = at;
   return built;
-}
-
-function quoted(text) {
-  return `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
-}
-
-function term(name, value) {
-  const plain = /^[A-Za-z_][\w.-]*$/.test(name) ? name : quoted(name);
-  return `${plain}:${quoted(value)}`;
-}
-
-function withTerm(added) {
-  const url = new URL(location.href);
-  const typed = (url.searchParams.get("q") ?? "").trim();
-  const before = typed.includes(" OR ") ? `(${typed})` : typed;
-  url.searchParams.set("q", `${before} ${added}`.trim());
-  for (const name of ["cursor", "open", "live"]) url.searchParams.delete(name);
-  return url.pathname + url.search;
-}
-
-function contextOf(row) {
-  const around = new URLSearchParams();
-  if (row.source) around.set("source", row.source);
-  if (row.host) around.set("host", row.host);
-  around.set("open", row.id);
-  return `/?${around}#${row.id}`;
-}
-
-function fieldOf(name, value, searchName) {
-  const text = element("span", { className: "value" });
-  text.append(...pieces(value, [], true));
-  const described = element("dd", {}, text);
-  if (searchName && value.length <= 300) {
-    const wanted = term(searchName, value);
-    described.append(
-      " ",
-      element(
-        "span",
-        { className: "actions" },
-        element("a", { href: withTerm(wanted) }, "keep"),
-        " ",
-        element("a", { href: withTerm(`-${wanted}`) }, "exclude"),
-      ),
-    );
-  }
-  return element("div", { className: "field" }, element("dt", {}, visible(name)), described);
-}
-
-export function buildDetails(row) {
-  const list = element("dl");
-  list.append(
-    fieldOf("message", row.message),
-    fieldOf("timestamp", row.timestamp),
-    fieldOf("level", row.log_level, "level"),
-  );
-  for (const name of ["source", "host", "trace_id", "span_id"]) {
-    if (row[name]) list.append(fieldOf(name, row[name], name));
-  }
-  for (const name of Object.keys(row.attributes).sort()) {
-    list.append(fieldOf(`attributes.${name}`, row.attributes[name], name));
-  }
-  list.append(fieldOf("received_at", row.received_at));
-  const links = element("p", { className: "links" });
-  links.append(element("a", { href: contextOf(row) }, "In context"));
-  if (row.trace_id) {
-    links.append(element("a", { href: withTerm(term("trace_id", row.trace_id)) }, "Same trace"));
-  }
-  links.append(
-    element("a", { href: `/?open=${row.id}#${row.id}` }, "Permalink"),
-    element("a", { href: `/api/v1/logs/${row.id}` }, "JSON"),
-    element("a", { href: location.href, className: "close" }, "Close"),
-  );
-  return element("div", { className: "details" }, list, links);
 }

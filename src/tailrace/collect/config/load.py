@@ -48,12 +48,13 @@ def load_with(
         merged.read(path, environment)
     options = _globals(merged)
     _check_names(merged)
-    if not for_tests:
+    if not for_tests and not merged.lacks_a_file:
         _check_ends(merged)
     sources = _components(merged, "sources", registries.sources)
     transforms = _components(merged, "transforms", registries.transforms)
     sinks = _components(merged, "sinks", registries.sinks)
-    wiring = Wiring(merged, sources, transforms, sinks, with_strangers=for_tests)
+    with_strangers = for_tests or merged.lacks_a_file
+    wiring = Wiring(merged, sources, transforms, sinks, with_strangers=with_strangers)
     for name, source in sources.items():
         _check_codec(merged, name, source)
     for name, transform in transforms.items():

@@ -22,6 +22,8 @@ class Merged:
     def __init__(self) -> None:
         self.data: dict[str, Any] = {name: {} for name in SECTIONS} | {"tests": []}
         self.problems = Problems()
+        self.lacks_a_file = False
+        """Whether one could not be read, so that what is missing may be in it."""
         self._homes: dict[Place, tuple[Document, Place]] = {}
         self._first_path: Path | None = None
 
@@ -33,6 +35,7 @@ class Merged:
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             self.problems.add(path, None, (), f"cannot read the file: {reason}")
+            self.lacks_a_file = True
             return
         if environment is not None:
             text = interpolate(
@@ -42,6 +45,7 @@ class Merged:
             document = parse(path, text)
         except DocumentError as error:
             self.problems.add(path, error.line, (), str(error))
+            self.lacks_a_file = True
             return
         for section, value in document.data.items():
             self._add_section(document, str(section), value)

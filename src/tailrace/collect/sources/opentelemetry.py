@@ -6,8 +6,9 @@ Retry-After: there is no room for now. Traces and metrics are told 404: nothing 
 
 A request in protobuf is judged here, and kept as it came, in one frame; the codec `opentelemetry`
 makes events of it in a worker process. One in JSON is taken apart here, once, into lines that are
-events already: to parse it takes longer than all the rest. Events are on the output `<id>.logs`. They have an
-`observed_timestamp` only where the record has one; Vector puts the time of arrival there.
+events already: to parse it takes longer than all the rest. Events are on the output `<id>.logs`.
+They have an `observed_timestamp` only where the record has one; Vector puts the time of arrival
+there.
 """
 
 from collections.abc import Callable, Mapping

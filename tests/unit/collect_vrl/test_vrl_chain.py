@@ -103,6 +103,7 @@ NOTHING = [step("")]
         ([step("abort")], b"{}"),
         ([step(". = [{}, {}]")], b"{}"),
         ([step('. = "text"')], b"{}"),
+        ([step("true", is_condition=True), step(". = 0")], b"{}"),
         ([step("int!(.a) > 1", is_condition=True)], b"{}"),
     ],
 )  # fmt: skip

@@ -42,10 +42,9 @@ _FORGET_TYPES = "if tailrace_never { . = tailrace_any }\n"
 """Never happens, but for all that the compiler knows an event may be anything from here on.
 
 It would refuse a user's `string!(.message)` as needlessly careful where it knew that it is text."""
-_END = """
-assert!(is_object(.), message: "no object")
-encode_json(.)
-"""
+_END = "\nencode_json(.)\n"
+_DROPPED = "!"
+"""Begins the line of an event that a condition has dropped; no JSON does."""
 
 _ZEROS = b"0" * 19
 _AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
@@ -70,7 +69,6 @@ class Chain:
 
     def __init__(self, steps: Sequence[VrlStep], codec: LineCodec) -> None:
         self._codec = codec
-        self._has_conditions = any(step.is_condition for step in steps)
         text = wrap_chain(steps, codec)
         timezones = {step.timezone for step in steps}
         self._runner = Runner(Wrapped(text, 0, len(text)), min(timezones), 0)
@@ -97,25 +95,34 @@ class Chain:
         made = self._runner.call_with(
             {"i": given.decode("utf-8", "replace"), "d": defaults, "t": timestamp, "n": False}
         )
-        if not isinstance(made, bytes):
-            return None
-        if not self._has_conditions:
-            return Ran(made + b"\n", len(lines))
+        return self._ran(made, len(lines)) if isinstance(made, bytes) else None
+
+    def _ran(self, made: bytes, lines: int) -> Ran | None:
+        # Looked at here: a program that asks VRL for the kind of `.` copies the event for that.
+        objects = made.startswith(b"{") + made.count(b"\n{")
+        if objects == lines:
+            return Ran(made + b"\n", lines)
         every = made.split(b"\n")
-        left = [line for line in every if line.startswith(b"{")]
-        dropped = Counter(int(line) for line in every if not line.startswith(b"{"))
-        return Ran(b"".join([line + b"\n" for line in left]), len(left), dropped)
+        dropped = Counter(
+            int(line.removeprefix(_DROPPED.encode()))
+            for line in every
+            if line.startswith(_DROPPED.encode())
+        )
+        if objects + dropped.total() != lines:
+            return None
+        left = [line + b"\n" for line in every if line.startswith(b"{")]
+        return Ran(b"".join(left), objects, dropped)
 
 
 def wrap_chain(steps: Sequence[VrlStep], codec: LineCodec) -> str:
-    """The one program that does it all; a dropped event's line is the number of its step."""
+    """The one program that does it all; a dropped event's line is `!` and the number of its step."""
     begin = _BEGIN.format(result=RESULT, event=_EVENT[codec])
     end = ""
     for number, step in enumerate(steps):
         begin += _FORGET_TYPES
         if step.is_condition:
             begin += f"if (\n{step.source}\n) {{\n"
-            end = f'}} else {{ "{number}" }}\n{end}'
+            end = f'}} else {{ "{_DROPPED}{number}" }}\n{end}'
         else:
             begin += f"{step.source}\n"
     look = "parse_json!(encode_json([.]))\n" if any(may_deepen(s.source) for s in steps) else ""

@@ -144,6 +144,32 @@ def test_the_same_seed_count_and_start_give_the_same_file(tmp_path: Path) -> Non
     assert all(re.search(r"sent 5,000 events \(1\.\d MB\) to ", text) for text in said)
 
 
+def test_a_file_is_appended_to_and_its_folder_is_made(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "a.log"
+    for count in ("3", "4"):
+        assert generate("requests", "--to", str(target), "--count", count).returncode == 0
+    assert len(target.read_text().splitlines()) == 7
+
+
+def test_so_many_events_leave_at_once_by_a_packs_own_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "own.log"
+    monkeypatch.setenv("LOG_FILE_PATH", str(target))
+    monkeypatch.setenv("LOG_BATCH_SIZE", "5")
+    monkeypatch.setenv("LOG_INTERVAL_SECONDS", "0.3")
+    monkeypatch.setenv("MAX_LOGS_TO_GENERATE", "12")
+    started = time.monotonic()
+    done = generate("requests")
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - started >= 0.6
+    assert len(target.read_text().splitlines()) == 12
+    monkeypatch.setenv("LOG_BATCH_SIZE", "none")
+    done = generate("requests", "--max-logs", "2")
+    assert done.returncode == 2
+    assert "LOG_BATCH_SIZE='none'" in done.stderr
+
+
 def test_without_a_start_times_are_the_present(tmp_path: Path) -> None:
     before = datetime.now(UTC) - timedelta(milliseconds=1)
     assert generate("logs", "--to", str(tmp_path / "a"), "--count", "3000").returncode == 0

@@ -54,6 +54,7 @@ def open_sender(target: str, patience: Patience) -> Sender:
             "standard output"
         )
     try:
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
         return StreamSender(Path(target).open("ab"), target)
     except OSError as error:
         raise UsageError(f"cannot write to {target!r}: {error.strerror}") from error

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field
+
 from tailrace.collect.component import Options
-from tailrace.collect.vrl import known_timezone
+from tailrace.collect.timezones import TimezoneName
 
 API_WARNING = (
     "Vector's own API is not served; health and metrics are on the port that "
@@ -53,7 +54,7 @@ class Globals(Options):
     """Folder of everything that the collector keeps: buffers, ledger, places in files. Unset:
     TAILRACE_DATA_DIR."""
 
-    timezone: str = "local"
+    timezone: TimezoneName = "local"
     """Zone of timestamps that name none, in programs: a name of the time zone database, or `local`,
     this machine's."""
 
@@ -77,12 +78,3 @@ class Globals(Options):
 
     tests: list[Any] = Field(default_factory=list)
     """What `tailrace test` runs."""
-
-    @field_validator("timezone")
-    @classmethod
-    def _exists(cls, name: str) -> str:
-        if not known_timezone(name):
-            raise ValueError(
-                f'cannot find the time zone {name!r}: use "local" or one like "Etc/UTC"'
-            )
-        return name

@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
+from typing_extensions import override
+
+from tailrace.collect.timezones import TimezoneName
 from tailrace.collect.transform import (
     Event,
     Outputs,
@@ -21,8 +24,7 @@ from tailrace.collect.transform import (
     VrlStep,
     as_json,
 )
-from tailrace.collect.vrl import Failure, Program, check, known_timezone
-from typing_extensions import override
+from tailrace.collect.vrl import Failure, Program, check
 
 
 class RemapConfig(TransformConfig):
@@ -35,13 +37,15 @@ class RemapConfig(TransformConfig):
     }
 
     source: str | None = None
-    """The VRL program."""
+    """The VRL program. Unset where `file` or `files` is given."""
 
     file: Path | None = None
-    """File with the VRL program; relative to the working directory, as in Vector."""
+    """File with the VRL program; relative to the working directory, as in Vector.
+    Unset where `source` or `files` is given."""
 
     files: tuple[Path, ...] | None = None
-    """Files that make up the VRL program, one after the other."""
+    """Files that make up the VRL program, one after the other. Unset where `source` or `file` is
+    given."""
 
     drop_on_error: bool = False
     """Drop an event whose program fails, rather than let it go on as it was."""
@@ -52,17 +56,8 @@ class RemapConfig(TransformConfig):
     reroute_dropped: bool = False
     """Send what is dropped to the output `dropped`."""
 
-    timezone: str | None = None
-    """Zone of timestamps that name none; the file's own `timezone` when not given."""
-
-    @field_validator("timezone")
-    @classmethod
-    def _exists(cls, name: str | None) -> str | None:
-        if name is not None and not known_timezone(name):
-            raise ValueError(
-                f'cannot find the time zone {name!r}: use "local" or one like "Etc/UTC"'
-            )
-        return name
+    timezone: TimezoneName | None = None
+    """Zone of timestamps that name none; unset: the file's own `timezone`."""
 
     @model_validator(mode="after")
     def _one_program(self) -> Self:

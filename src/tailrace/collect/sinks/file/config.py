@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
+
 from tailrace.collect.component import SinkConfig
 from tailrace.collect.encoding import NEWLINE_DELIMITED, Encoding, SinkFraming
 from tailrace.collect.options import Acknowledgements
 from tailrace.collect.template import Template
-from tailrace.collect.vrl import known_timezone
+from tailrace.collect.timezones import TimezoneName
 
 
 class FileConfig(SinkConfig):
@@ -46,7 +47,7 @@ class FileConfig(SinkConfig):
     idle_timeout_secs: int = Field(default=30, ge=1)
     """Seconds after its last batch at which a file is closed."""
 
-    timezone: str | None = None
+    timezone: TimezoneName | None = None
     """Zone of strftime's letters in `path`: a name of the time zone database, or `local`. Unset:
     UTC."""
 
@@ -58,15 +59,6 @@ class FileConfig(SinkConfig):
     def _is_template(cls, path: str) -> str:
         Template.parse(path)
         return path
-
-    @field_validator("timezone")
-    @classmethod
-    def _exists(cls, name: str | None) -> str | None:
-        if name is not None and not known_timezone(name):
-            raise ValueError(
-                f'cannot find the time zone {name!r}: use "local" or one like "Etc/UTC"'
-            )
-        return name
 
     @model_validator(mode="after")
     def _is_confined(self) -> Self:

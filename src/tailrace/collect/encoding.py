@@ -30,7 +30,7 @@ class FieldChoice(Options):
     """Which fields are sent, and how timestamps are written."""
 
     only_fields: tuple[str, ...] | None = None
-    """Send these fields and no other; `a.b` is a field inside of a field."""
+    """Send these fields and no other; `a.b` is a field inside of a field. Unset: all."""
 
     except_fields: tuple[str, ...] = ()
     """Send all fields but these."""
@@ -117,7 +117,7 @@ class Encoding(FieldChoice):
     """Options of the codec `json`."""
 
     csv: CsvEncoding | None = None
-    """Options of the codec `csv`."""
+    """Options of the codec `csv`, which needs them; unset for all others."""
 
     @model_validator(mode="after")
     def _options_fit(self) -> Self:
@@ -130,7 +130,7 @@ class Encoding(FieldChoice):
 
 
 class CharacterDelimited(Options):
-    """Options of the framing `character_delimited`."""
+    """Options of the framing `character_delimited`, which needs them; unset for all others."""
 
     delimiter: str
     """The character, of one byte."""
@@ -150,7 +150,7 @@ class SinkFraming(Options):
     """`bytes`: nothing. `length_delimited`: four bytes of length, big-endian, before each."""
 
     character_delimited: CharacterDelimited | None = None
-    """Options of the framing `character_delimited`."""
+    """Options of the framing `character_delimited`, which needs them; unset for all others."""
 
     @model_validator(mode="after")
     def _options_fit(self) -> Self:

@@ -36,13 +36,14 @@ class KafkaSasl(Options):
     """Whether SASL is used. Unset is false, as in Vector; but then no other option may be given."""
 
     mechanism: str | None = None
-    """`PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`; others need settings in `librdkafka_options`."""
+    """`PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`; others need settings in `librdkafka_options`.
+    Unset: librdkafka's default."""
 
     username: str | None = None
-    """User name."""
+    """User name. Unset: none."""
 
     password: SecretStr | None = None
-    """Password."""
+    """Password. Unset: none."""
 
     @model_validator(mode="after")
     def _is_on_or_off(self) -> Self:
@@ -74,10 +75,10 @@ class KafkaTls(Options):
     """Our own certificate. Unset: none is shown."""
 
     key_file: str | None = None
-    """Our own certificate's key."""
+    """Our own certificate's key. Unset: it is in `crt_file`."""
 
     key_pass: SecretStr | None = None
-    """Password of the key."""
+    """Password of the key. Unset: the key is not locked."""
 
     @model_validator(mode="after")
     def _is_on_or_off(self) -> Self:

@@ -144,7 +144,7 @@ class Request(Options):
     """Seconds that `rate_limit_num` is for."""
 
     rate_limit_num: int | None = Field(default=None, ge=1)
-    """Requests within `rate_limit_duration_secs`, at most; repetitions count."""
+    """Requests within `rate_limit_duration_secs`, at most; repetitions count. Unset: no limit."""
 
     @field_validator("concurrency", mode="before")
     @classmethod
@@ -226,7 +226,7 @@ class Acknowledgements(Options):
     """Vector asks whether a source waits for this sink; Tailrace's sources wait for an fsync."""
 
     enabled: bool | None = None
-    """Either is kept: acknowledged events are durable before the sink has them."""
+    """Either is kept, as when unset: acknowledged events are durable before the sink has them."""
 
 
 class Healthcheck(Options):

@@ -24,7 +24,7 @@ class SelectiveConfig(StatefulConfig):
     """Options of both."""
 
     exclude: ConditionConfig | None = None
-    """Events that this is true of go through, uncounted."""
+    """Events that this is true of go through, uncounted. Unset: none do."""
 
     @override
     def problems(self, timezone: str) -> list[tuple[str, str]]:

@@ -47,13 +47,13 @@ class SocketOptions(TcpOptions, ModeOptions):
     """A TCP, UDP or Unix socket."""
 
     address: Address | None = Field(default=None, validate_default=True)
-    """Address and port to listen on (tcp, udp)."""
+    """Address and port to listen on; tcp and udp need it, of others it is unset."""
 
     path: Path | None = Field(default=None, validate_default=True)
-    """Path of a Unix socket."""
+    """Path of a Unix socket, which needs it; of others it is unset."""
 
     socket_file_mode: int | None = Field(default=None, ge=0, le=0o777)
-    """Permissions of the socket's file."""
+    """Permissions of the socket's file, a number such as `0o660`. Unset: as the umask has it."""
 
     def listen(self, component_id: str) -> socket.socket:
         """Open it; raises where it cannot be."""

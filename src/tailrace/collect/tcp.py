@@ -13,14 +13,14 @@ class Keepalive(Options):
     """When the system asks a silent peer whether it still lives."""
 
     time_secs: int | None = Field(default=None, ge=1)
-    """Seconds of silence before it asks."""
+    """Seconds of silence before it asks. Unset: it never does."""
 
 
 class TcpOptions(SourceConfig):
     """What such sources have in common."""
 
     connection_limit: int | None = Field(default=None, ge=1)
-    """Most connections at once; more are closed."""
+    """Most connections at once; more are closed. Unset: no limit."""
 
     keepalive: Keepalive = Keepalive()
     """When the system asks a silent peer whether it still lives."""
@@ -29,7 +29,7 @@ class TcpOptions(SourceConfig):
     """Networks that may connect; unset: all."""
 
     receive_buffer_bytes: int | None = Field(default=None, ge=1)
-    """Size in bytes of the system's receive buffer."""
+    """Size in bytes of the system's receive buffer. Unset: as the system has it."""
 
     tls: ServerTls = ServerTls()
     """Whether and how peers must encrypt what they send."""

@@ -38,16 +38,18 @@ class ServerTls(Options):
     """Whether they must. Unset is false, as in Vector; but then no other option may be given."""
 
     crt_file: str | None = None
-    """File of our certificate, and of those that lead from it to an authority, PEM."""
+    """File of our certificate, and of those that lead from it to an authority, PEM; needed where
+    `enabled` is true, else unset."""
 
     key_file: str | None = None
     """File of our certificate's key, PEM; unset: it is in `crt_file`."""
 
     key_pass: SecretStr | None = None
-    """Password of the key."""
+    """Password of the key. Unset: the key is not locked."""
 
     ca_file: str | None = None
-    """File of the authorities whose certificates peers may have, PEM; for `verify_certificate`."""
+    """File of the authorities whose certificates peers may have, PEM; `verify_certificate`
+    needs it, else it is unset."""
 
     verify_certificate: bool = False
     """Whether peers must have a certificate of one of the authorities in `ca_file`."""

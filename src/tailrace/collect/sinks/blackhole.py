@@ -24,7 +24,7 @@ class BlackholeConfig(SinkConfig):
     """Seconds between two messages that say how much came; 0: none."""
 
     rate: int | None = Field(default=None, ge=1)
-    """Events a second at most."""
+    """Events a second at most. Unset: as many as come."""
 
     acknowledgements: Acknowledgements = Acknowledgements()
     """Always kept."""

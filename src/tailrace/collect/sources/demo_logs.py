@@ -50,7 +50,7 @@ class DemoLogsConfig(SourceConfig):
     """What the lines look like; `shuffle` takes them from `lines`, by chance."""
 
     lines: tuple[str, ...] | None = Field(default=None, validate_default=True)
-    """Lines of the format `shuffle`."""
+    """Lines of the format `shuffle`, which needs them; unset for all others."""
 
     sequence: bool = False
     """Whether lines of the format `shuffle` begin with their number."""

@@ -75,7 +75,7 @@ class OpentelemetryConfig(SourceConfig):
     type: Literal["opentelemetry"] = "opentelemetry"
 
     grpc: Any = None
-    """OTLP over gRPC, which Tailrace does not speak: it is refused."""
+    """OTLP over gRPC, which Tailrace does not speak: it must be unset."""
 
     http: HttpOptions = Field()
     """OTLP over HTTP."""

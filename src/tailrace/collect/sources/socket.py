@@ -47,7 +47,7 @@ class SocketFraming(AnyFraming):
     """Options of the framing `newline_delimited`."""
 
     character_delimited: CharacterFraming | None = Field(default=None, validate_default=True)
-    """Options of the framing `character_delimited`."""
+    """Options of the framing `character_delimited`, which needs them; unset for all others."""
 
     octet_counting: LengthFraming = LengthFraming()
     """Options of the framing `octet_counting`."""
@@ -97,7 +97,7 @@ class SocketConfig(SocketOptions):
     """Longest wait in seconds for connections at the end."""
 
     max_connection_duration_secs: int | None = Field(default=None, ge=1)
-    """Seconds after which a connection is closed, so that its client connects anew."""
+    """Seconds after which a connection is closed, so that its client connects anew. Unset: never."""
 
     framing: SocketFraming | None = None
     """How a stream is cut into lines; unset: by newlines, and a datagram is not cut."""

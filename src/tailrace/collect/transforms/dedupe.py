@@ -24,10 +24,10 @@ class DedupeFields(Options):
     """Which fields make two events the same."""
 
     match: tuple[str, ...] | None = None
-    """These; a field that both have not is the same, too."""
+    """These; a field that both have not is the same, too. Unset where `ignore` is given."""
 
     ignore: tuple[str, ...] | None = None
-    """All but these."""
+    """All but these. Unset where `match` is given."""
 
     @field_validator("match", "ignore")
     @classmethod

@@ -54,10 +54,10 @@ class ReduceConfig(StatefulConfig):
     """What becomes of a field, by its path."""
 
     ends_when: ConditionConfig | None = None
-    """True of the last event of a group."""
+    """True of the last event of a group. Unset: no event ends one by what it holds."""
 
     starts_when: ConditionConfig | None = None
-    """True of the first event of a group."""
+    """True of the first event of a group, before which another ends. Unset: none does."""
 
     expire_after_ms: int = Field(default=30_000, ge=1)
     """Milliseconds after its last event at which a group ends."""
@@ -66,10 +66,10 @@ class ReduceConfig(StatefulConfig):
     """How often, in milliseconds, groups are looked at whether they end."""
 
     end_every_period_ms: int | None = Field(default=None, ge=1)
-    """Milliseconds after its first event at which a group ends."""
+    """Milliseconds after its first event at which a group ends. Unset: it has no such end."""
 
     max_events: int | None = Field(default=None, ge=1)
-    """Events after which a group ends."""
+    """Events after which a group ends. Unset: however many."""
 
     @field_validator("group_by", "merge_strategies")
     @classmethod

@@ -35,7 +35,8 @@ class ThrottleConfig(SelectiveConfig):
     """Seconds."""
 
     key_field: TemplateText | None = None
-    """Template; events that it gives different texts are counted apart."""
+    """Template; events that it gives different texts are counted apart. Unset: all are counted
+    together."""
 
     internal_metrics: ThrottleMetrics = ThrottleMetrics()
     """What is counted."""

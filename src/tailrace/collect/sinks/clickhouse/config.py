@@ -23,7 +23,7 @@ class ClickhouseRequest(Request):
     """How requests are made and repeated."""
 
     retry_attempts: int | None = Field(default=None, ge=0)
-    """Refused, but for Vector's default, which is never to give up."""
+    """Refused, but for Vector's default, which is never to give up, as when unset."""
 
     concurrency: int | Literal["none", "adaptive"] = 2
     """Batches of one source that may be on their way at once: 1 to 16; `none` is 1; `adaptive` finds
@@ -89,7 +89,7 @@ class ClickhouseConfig(SinkConfig):
     """How requests are made and repeated."""
 
     auth: Annotated[BasicAuth | BearerAuth, Field(discriminator="strategy")] | None = None
-    """Who we are; `user:password@` in `endpoint` does as well."""
+    """Who we are; `user:password@` in `endpoint` does as well. Unset: nobody."""
 
     tls: ClientTls = ClientTls()
     """How identities are proved and checked."""

@@ -68,7 +68,7 @@ class HttpConfig(SinkConfig):
     """How requests are made and repeated."""
 
     auth: Annotated[BasicAuth | BearerAuth, Field(discriminator="strategy")] | None = None
-    """Who we are."""
+    """Who we are. Unset: nobody."""
 
     tls: ClientTls = ClientTls()
     """How identities are proved and checked."""

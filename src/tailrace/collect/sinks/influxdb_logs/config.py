@@ -35,10 +35,11 @@ class InfluxdbLogsConfig(SinkConfig):
     """Address of InfluxDB."""
 
     measurement: str | None = Field(default=None, min_length=1)
-    """Measurement of every point; no template."""
+    """Measurement of every point; no template. Unset: `namespace` says it."""
 
     namespace: str | None = Field(default=None, min_length=1)
-    """The older way to name the measurement: it is `<namespace>.vector`."""
+    """The older way to name the measurement: it is `<namespace>.vector`. Unset:
+    `measurement` says it."""
 
     tags: tuple[str, ...] = ()
     """Fields that become tags, by their paths; all others become fields of the point. `host_key` and
@@ -54,28 +55,28 @@ class InfluxdbLogsConfig(SinkConfig):
     """Name of the tag with the event's `source_type`."""
 
     database: str | None = Field(default=None, min_length=1)
-    """Version 1: the database."""
+    """Version 1: the database, which makes it version 1; else unset."""
 
     retention_policy_name: str | None = None
     """Version 1: the retention policy; unset: the database's default one."""
 
     consistency: Literal["any", "one", "quorum", "all"] | None = None
-    """Version 1: how many nodes of a cluster must have a point."""
+    """Version 1: how many nodes of a cluster must have a point. Unset: as the server has it."""
 
     username: str | None = None
-    """Version 1: who we are."""
+    """Version 1: who we are. Unset: nobody."""
 
     password: SecretStr | None = None
-    """Version 1: the password of `username`."""
+    """Version 1: the password of `username`. Unset: none."""
 
     org: str | None = Field(default=None, min_length=1)
-    """Version 2: the organisation."""
+    """Version 2: the organisation; else unset."""
 
     bucket: str | None = Field(default=None, min_length=1)
-    """Version 2: the bucket."""
+    """Version 2: the bucket, which makes it version 2; else unset."""
 
     token: SecretStr | None = None
-    """Version 2: the API token."""
+    """Version 2: the API token; else unset."""
 
     encoding: FieldChoice = FieldChoice()
     """Which fields are sent, and how."""

@@ -118,7 +118,8 @@ class FileConfig(SourceConfig):
     """Whether every start begins as if it was the first."""
 
     ignore_older_secs: int | None = Field(default=None, ge=0)
-    """Of new files that nobody has changed for so many seconds, only later lines are read."""
+    """Of new files that nobody has changed for so many seconds, only later lines are read. Unset: they
+    are read whole."""
 
     glob_minimum_cooldown_ms: int = Field(default=1000, ge=1)
     """Milliseconds between two looks for new files."""
@@ -146,7 +147,7 @@ class FileConfig(SourceConfig):
     """How a file is known again after a restart."""
 
     multiline: Multiline | None = None
-    """Which lines make one event together."""
+    """Which lines make one event together. Unset: each line is an event."""
 
     file_key: str = "file"
     """Field that gets the path; empty for none."""
@@ -155,10 +156,10 @@ class FileConfig(SourceConfig):
     """Field that gets this machine's name; empty for none."""
 
     offset_key: str | None = None
-    """Field that gets the place in the file where the event begins, in bytes."""
+    """Field that gets the place in the file where the event begins, in bytes. Unset: none."""
 
     encoding: Annotated[FileEncoding, AfterValidator(_check_charset)] | None = None
-    """How the bytes are text."""
+    """How the bytes are text. Unset: UTF-8."""
 
     acknowledgements: Acknowledgements = Acknowledgements()
     """Either is kept: a place in a file is remembered once all before it is durable."""

@@ -1,13 +1,18 @@
 """Packs' routes in the application: a person's own pack, and what is answered when they cannot work."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from starlette.exceptions import HTTPException
+from typing_extensions import override
 
 from tailrace.errors import ConfigurationError, StoreError, StoreUnavailableError
 from tailrace.settings import Settings
+from tailrace.store import Limits, Result
+from tailrace.store.client import Statistics
 from tailrace.testing import FakeStore, ManualClock
 from tailrace.web.app import create_app
 
@@ -82,6 +87,28 @@ async def test_what_goes_wrong_is_problem_json(
     assert answer.status_code == status
     assert answer.json()["status"] == status
     assert "surprise" not in answer.text
+
+
+class CutShort(FakeStore):
+    """A ClickHouse with more rows than anybody may have."""
+
+    @override
+    async def aquery(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        limits: Limits | None = None,
+    ) -> Result:
+        assert limits is not None
+        return Result((), (), [(1,)], Statistics(limit="max_rows"))
+
+
+async def test_an_answer_is_whole_or_an_error(tmp_path: Path) -> None:
+    settings = write_pack(tmp_path, "fleets")
+    answer = await get(settings, CutShort(), "/ships/vasa")
+    assert answer.status_code == 502
+    assert "more than 1,000,000 rows" in answer.json()["detail"]
 
 
 def test_routes_that_cannot_be_loaded_are_named(tmp_path: Path) -> None:

@@ -94,11 +94,15 @@ class Collector(Process):
         folder: Path,
         environment: Mapping[str, str] | None = None,
         *,
+        path: Path | None = None,
         waits: bool = True,
     ) -> None:
-        """`waits`: until it is ready; before that, its ports are not known."""
+        """`waits`: until it is ready; before that, its ports are not known.
+
+        `path`: where the configuration is written, if not into `folder`.
+        """
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / "pipeline.yaml"
+        path = path or folder / "pipeline.yaml"
         path.write_text(yaml.safe_dump(dict(configuration)))
         super().__init__(
             [

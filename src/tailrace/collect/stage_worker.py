@@ -5,12 +5,14 @@ memory; where a job starts from another, it reads that one's outcome first.
 """
 
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from tailrace.collect import outcome as outcomes
+from tailrace.collect.buffer.disk import is_disk_full
 from tailrace.collect.handover import hand_over
 from tailrace.collect.outcome import Outcome
 from tailrace.collect.pipeline import (
@@ -24,6 +26,9 @@ from tailrace.collect.pipeline import (
 from tailrace.collect.sink import RejectedRow
 from tailrace.collect.stateful import Moment, StatefulConfig, StatefulTransform
 from tailrace.collect.worker import POISON_REASON, Job
+from tailrace.telemetry import get_logger
+
+DISK_RETRY_SECS = 1.0
 
 
 @dataclass(frozen=True)
@@ -93,11 +98,9 @@ class Bench:
         processed.held = sum(held.values())
         state = {name: transform.state() for name, transform in self._shared.items()}
         segment = work.job.segment
-        outcomes.write(
-            self._folder,
-            work.version + 1,
-            Outcome(segment.token, str(segment.path), processed, held, self._types, state),
-        )
+        outcome = Outcome(segment.token, str(segment.path), processed, held, self._types, state)
+        while not _is_written(self._folder, work.version + 1, outcome):
+            time.sleep(DISK_RETRY_SECS)
         self._version = work.version + 1
 
     def _start_from(self, version: int) -> None:
@@ -111,6 +114,18 @@ class Bench:
         for name, transform in self._shared.items():
             if outcome.types.get(name) == self._types[name]:
                 transform.restore(outcome.state[name])
+
+
+def _is_written(folder: Path, version: int, outcome: Outcome) -> bool:
+    """False where the disk is full, which is no fault of the frames: that may pass."""
+    try:
+        outcomes.write(folder, version, outcome)
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        get_logger("collector").warning("cannot write a state; trying again", error=str(error))
+        return False
+    return True
 
 
 def _rejected(

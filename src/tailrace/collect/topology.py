@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from tailrace.clock import Clock
+from tailrace.collect.buffer.disk import KEPT_FREE_BYTES, Disk
 from tailrace.collect.buffer.journal import Chunk, Journal, JournalLimits
 from tailrace.collect.buffer.lock import lock_folder
 from tailrace.collect.codecs import CODECS
@@ -342,10 +343,11 @@ class Topology:
             folder = self._folder / name
             resources.enter_context(lock_folder(folder, one.source_id))
             sinks = {sink_id: self._sinks[sink_id] for sink_id in one.sink_ids}
-            journal = await self._open_journal(folder, self._limits(one), resources)
-            rejected_journal = await self._open_journal(
-                self._folder / REJECTED_FOLDER / name, REJECTED_LIMITS, resources
-            )
+            disk = Disk(KEPT_FREE_BYTES)
+            journal = await self._open_journal(folder, self._limits(one), disk, resources)
+            folder = self._folder / REJECTED_FOLDER / name
+            disk = Disk(KEPT_FREE_BYTES // 2)
+            rejected_journal = await self._open_journal(folder, REJECTED_LIMITS, disk, resources)
             metrics = self._components[one.source_id]
             rejected = RejectedStore(rejected_journal, self._settings.rejected_table, sinks)
             metrics.set_aside(journal.damaged_records)
@@ -371,9 +373,9 @@ class Topology:
         return Line(one.source_id, source, journal, rejected_journal, rejected, kept)
 
     async def _open_journal(
-        self, folder: Path, limits: JournalLimits, resources: AsyncExitStack
+        self, folder: Path, limits: JournalLimits, disk: Disk, resources: AsyncExitStack
     ) -> Journal:
-        journal = await Journal.open(folder, limits, self._clock, self._log)
+        journal = await Journal.open(folder, limits, self._clock, self._log, disk)
         resources.push_async_callback(journal.close)
         return journal
 

@@ -39,8 +39,7 @@ ParameterValue = str | float | int | list[str] | list[int]
 
 _TOKEN = re.compile(r"[0-9A-Za-z]+", re.ASCII)
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
-_WHOLE = re.compile(r"-?\d{1,38}", re.ASCII)
-_GREATEST_WHOLE = 2**127
+_WHOLE = re.compile(r"-?\d{1,76}", re.ASCII)
 _BEFORE_WORD = r"(?:^|[^\pL\pN])"
 _AFTER_WORD = r"(?:$|[^\pL\pN])"
 
@@ -242,8 +241,12 @@ class _Compiler:
                 text=self.text,
                 position=value.position,
             )
-        if _WHOLE.fullmatch(value.text) and abs(number) < _GREATEST_WHOLE:
-            return f"{column} {operator} {self.parameters.bind(int(value.text), 'Int128')}"
+        if _WHOLE.fullmatch(value.text):
+            whole = int(value.text)
+            kind = "Int128" if abs(whole) < 2**127 else "Int256"
+            # JSON, in which parameters are shown, has no whole numbers beyond 64 bits.
+            shown = whole if abs(whole) < 2**63 else value.text
+            return f"{column} {operator} {self.parameters.bind(shown, kind)}"
         return f"toFloat64({column}) {operator} {self.parameters.bind(number, 'Float64')}"
 
     def _level_compare(self, column: str, operator: Operator, value: Value) -> str:

@@ -1,0 +1,161 @@
+"""The explorer on a table that is not that of the logs, in a real browser, over a real engine."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tailrace.packs import find_packs
+from tailrace.settings import Settings
+from tailrace.store.migrations import set_up
+from tests.browsing import opened
+from tests.web_system import WebSystem, running, start_web
+
+PACK = """
+name: mill
+description: Grinds
+table: mill.sacks
+explore:
+  time: at
+  fields: {at: moment, miller: text, grade: level, weight: number, note: message, came: moment}
+  columns: [at, grade, miller, weight, note]
+  text: [note]
+  filters: [grade, miller]
+  level: grade
+  arrived: came
+"""
+SCHEMA = """
+CREATE DATABASE IF NOT EXISTS mill;
+CREATE TABLE IF NOT EXISTS mill.sacks
+(
+    at DateTime64(3, 'UTC'),
+    miller LowCardinality(String),
+    grade LowCardinality(String) DEFAULT 'INFO',
+    weight Float64,
+    note String,
+    came DateTime64(3, 'UTC') DEFAULT now64(3)
+)
+ENGINE = MergeTree ORDER BY at;
+"""
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebSystem]:
+    packs_dir = tmp_path_factory.mktemp("packs")
+    (packs_dir / "mill" / "schema").mkdir(parents=True)
+    (packs_dir / "mill" / "pack.yaml").write_text(PACK)
+    (packs_dir / "mill" / "schema" / "001_tables.sql").write_text(SCHEMA)
+    with running(tmp_path_factory.mktemp("tables")) as started:
+        settings = Settings.read(packs_dir=packs_dir, engine_port=started.engine.port)
+        set_up(started.store, find_packs(settings, ["mill"]), settings)
+        environment = {**started.environment, "TAILRACE_PACKS_DIR": str(packs_dir)}
+        with start_web(environment) as web:
+            yield WebSystem(started.engine, web, started.store, web.url, environment)
+
+
+def grind(system: WebSystem, sacks: list[dict[str, Any]]) -> None:
+    body = "".join(f"{json.dumps(sack)}\n" for sack in sacks).encode()
+    system.store.insert("mill.sacks", body, "JSONEachRow")
+
+
+@pytest.fixture
+def filled(system: WebSystem) -> WebSystem:
+    """A line of log, and 150 sacks of the last five minutes, of two millers."""
+    system.clear()
+    system.store.command("TRUNCATE TABLE mill.sacks")
+    now = datetime.now(UTC)
+    system.insert([{"message": "a line of log", "source": "mill"}])
+    grind(
+        system,
+        [
+            {
+                "at": f"{now - timedelta(seconds=10 + number):%Y-%m-%d %H:%M:%S.%f}"[:-3],
+                "miller": ["Ada", "<b>Bob</b>"][number % 2],
+                "grade": "ERROR" if number % 10 == 0 else "INFO",
+                "weight": number + 0.5,
+                "note": f"sack {number} of oats",
+            }
+            for number in range(150)
+        ],
+    )
+    return system
+
+
+def test_a_table_is_chosen_and_searched(browser: Browser, filled: WebSystem) -> None:
+    with opened(browser, filled, "/?from=1h&level=INFO") as page:
+        expect(page.locator("tr.row td.message")).to_have_text("a line of log")
+        # Packs whose tables are not there are not to be chosen.
+        expect(page.locator("#table option")).to_have_text(["application_logs", "sacks"])
+        with page.expect_navigation():
+            page.select_option("#table", "mill.sacks")
+        assert page.url.endswith("/?table=mill.sacks&from=1h")
+        expect(page.locator("#rows th")).to_have_text(
+            [re.compile("^At"), "Grade", "Miller", "Weight", "Note"]
+        )
+        expect(page.locator("tr.row")).to_have_count(100)
+        expect(page.locator("#result")).to_contain_text("150 rows")
+        expect(page.locator("tr.row").first).to_have_class("row error")
+        expect(page.locator("#facets h2")).to_have_text(["grade", "miller"])
+        expect(page.locator(".chart .band-error").first).to_be_attached()
+        page.locator("#facets").get_by_role("link", name="<b>Bob</b> 75").click()
+        expect(page.locator("tr.row")).to_have_count(75)
+        page.fill("#q", "weight:<20 sack")
+        page.keyboard.press("Enter")
+        expect(page.locator("tr.row")).to_have_count(10)
+        assert "table=mill.sacks" in page.url
+        expect(page.locator("mark")).to_have_count(10)
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["scripts", "no scripts"])
+def test_rows_are_sorted_paged_and_opened(
+    browser: Browser, filled: WebSystem, javascript: bool
+) -> None:
+    path = "/?table=mill.sacks&limit=60&live=0"
+    with opened(browser, filled, path, java_script_enabled=javascript) as page:
+        page.get_by_role("link", name="Weight").click()
+        expect(page.locator("th.figure")).to_have_attribute("aria-sort", "descending")
+        weights = page.locator("tr.row td.figure")
+        expect(weights.first).to_have_text("149.5")
+        page.get_by_role("link", name="On →").click()
+        expect(weights.first).to_have_text("89.5")
+        page.locator("tr.row").nth(1).locator("td.timestamp a").click()
+        details = page.locator("tr.opened")
+        expect(details).to_contain_text("sack 88 of oats")
+        expect(details.locator("dt")).to_have_text(
+            ["note", "at", "grade", "miller", "weight", "came"]
+        )
+        details.locator(".field", has_text="weight").get_by_role("link", name="keep").click()
+        expect(page.locator("tr.row td.message")).to_have_text("sack 88 of oats")
+        expect(page.locator("#q")).to_have_value('weight:"88.5"')
+
+
+def test_new_rows_arrive_by_themselves(browser: Browser, filled: WebSystem) -> None:
+    with opened(browser, filled, "/?table=mill.sacks") as page:
+        expect(page.locator("#live-button")).to_have_attribute("aria-pressed", "true")
+        moment = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+        grind(
+            filled,
+            [
+                {
+                    "at": moment,
+                    "miller": "<i>Eve</i>",
+                    "grade": "WARNING",
+                    "weight": 7,
+                    "note": "fresh",
+                }
+            ],
+        )
+        row = page.locator("tr.row").first
+        expect(row.locator("td.message")).to_have_text("fresh")
+        expect(row.locator("td.source")).to_have_text("<i>Eve</i>")
+        expect(row.locator("td.figure")).to_have_text("7")
+        expect(row).to_have_class("row warning")
+        row.locator("td.message").click()
+        expect(page.locator("tr.opened")).to_contain_text("<i>Eve</i>")
+        page.get_by_role("link", name="Permalink").click()
+        expect(page.locator("tr[aria-current] td.message")).to_have_text("fresh")
+        assert "table=mill.sacks" in page.url

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -46,6 +46,18 @@ class KafkaCluster:
                 except BufferError:
                     producer.poll(0.05)
         assert producer.flush(60) == 0
+
+    def read(self, topic: str, partitions: int, count: int) -> list[bytes]:
+        """Values of a topic's messages, as soon as there are so many different ones."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap_servers, "group.id": "reader"})
+        consumer.assign([TopicPartition(topic, number, 0) for number in range(partitions)])
+        found: list[bytes] = []
+        for _ in range(600):
+            found += [message.value() or b"" for message in consumer.consume(1000, 0.1)]
+            if len(set(found)) >= count:
+                break
+        consumer.close()
+        return found
 
     def kill_broker(self, number: int) -> None:
         """kill -9 of one broker; `start_again` brings it back."""

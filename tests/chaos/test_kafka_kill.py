@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.integration.collect_system import (
+    HTTP,
     INTAKE,
     Collector,
     Engine,
@@ -144,7 +145,7 @@ def test_a_rebalance_under_load(load: Load, tmp_path: Path) -> None:
     stopping = threading.Event()
 
     def send() -> None:
-        while not stopping.is_set():
+        while not stopping.wait(0.05):
             load.send(500)
 
     sending = threading.Thread(target=send)
@@ -178,3 +179,29 @@ def test_kill_of_a_broker(load: Load, kafka: KafkaCluster, tmp_path: Path) -> No
             kafka.start_again()
         load.send(2000)
         load.check()
+
+
+def test_kill_of_a_collector_that_writes(load: Load, kafka: KafkaCluster, tmp_path: Path) -> None:
+    """What is acknowledged arrives, at least once."""
+    pipeline = {
+        "sources": {"http": HTTP},
+        "sinks": {
+            "out": {
+                "type": "kafka",
+                "inputs": ["http"],
+                "bootstrap_servers": kafka.bootstrap_servers,
+                "topic": load.topic,
+                "encoding": {"codec": "text"},
+                "batch": {"timeout_secs": 0.05},
+            }
+        },
+    }
+    for first in range(0, 3000, 1000):
+        with Collector(pipeline, tmp_path / "writer") as writer:
+            for number in range(first, first + 1000, 50):
+                lines = [b'{"message":"%d"}\n' % each for each in range(number, number + 50)]
+                assert writer.post(b"".join(lines))[0] == 200
+            writer.kill()
+    with Collector(pipeline, tmp_path / "writer"):
+        messages = kafka.read(load.topic, PARTITIONS, 3000)
+    assert {int(message) for message in messages} == set(range(3000))

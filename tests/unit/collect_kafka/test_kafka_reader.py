@@ -295,6 +295,12 @@ def test_partitions_that_are_lost_are_forgotten() -> None:
     assert member.handed_over.empty()
 
 
+def test_a_pattern_that_is_none_ends_the_collector() -> None:
+    member = make_member(config("127.0.0.1:1", topics=["^("]))
+    with pytest.raises(TailraceError, match=r"cannot read the topics \['\^\('\]"):
+        member.reader.run()
+
+
 def test_what_does_not_pass_ends_the_collector() -> None:
     member = faked(FakeConsumer())
     with pytest.raises(TailraceError, match="cannot read from Kafka"):

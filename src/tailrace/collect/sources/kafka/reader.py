@@ -21,6 +21,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from tailrace.clock import Clock
+from tailrace.collect.kafka import explain
 from tailrace.collect.metrics import ComponentMetrics
 from tailrace.collect.sources.kafka.config import KafkaConfig
 from tailrace.collect.sources.kafka.intents import read
@@ -38,6 +39,7 @@ RETRY_SECS = 0.5
 MOST_HELD_BYTES = 64 * 1024**2
 LAG_EVERY_SECS = 1.0
 SAID_AGAIN_SECS = 60.0
+CANNOT_COMMIT = "cannot commit offsets now"
 
 Place = tuple[str, int]
 """Topic and number of a partition."""
@@ -94,13 +96,8 @@ class Reader:
 
     def run(self) -> None:
         """Read until `stop`, and leave the group."""
-        self._consumer.subscribe(
-            list(self._config.topics),
-            on_assign=self._on_assign,
-            on_revoke=self._on_revoke,
-            on_lost=self._on_lost,
-        )
         try:
+            self._subscribe()
             while not self._stopping.is_set():
                 self._turn()
             self._give_up(list(self._partitions))
@@ -116,12 +113,24 @@ class Reader:
         """A batch is at its destinations."""
         self._delivered.put(batch)
 
-    def complain(self, error: KafkaError) -> None:
+    def complain(self, error: KafkaError, what: str = "cannot read from Kafka now") -> None:
         """Tell what is wrong, once a minute; raises TailraceError where it does not pass."""
         if error.fatal():
             raise TailraceError(f"cannot read from Kafka: {error.str()}")
         self._around.metrics.error("kafka")
-        self._say(error.name(), "cannot read from Kafka now", problem=error.str())
+        self._say(error.name(), what, problem=error.str())
+
+    def _subscribe(self) -> None:
+        topics = list(self._config.topics)
+        try:
+            self._consumer.subscribe(
+                topics,
+                on_assign=self._on_assign,
+                on_revoke=self._on_revoke,
+                on_lost=self._on_lost,
+            )
+        except KafkaException as error:
+            raise TailraceError(f"cannot read the topics {topics}: {explain(error)}") from error
 
     def _turn(self) -> None:
         """Once around: what came is taken, what is due is handed over."""
@@ -220,12 +229,12 @@ class Reader:
         try:
             results = self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
-            self.complain(error.args[0])
+            self.complain(error.args[0], CANNOT_COMMIT)
             return set()
         done: set[Partition] = set()
         for result in results:
             if result.error:
-                self.complain(result.error)
+                self.complain(result.error, CANNOT_COMMIT)
                 continue
             partition = by_place[result.topic, result.partition]
             partition.changed_at = None
@@ -289,7 +298,7 @@ class Reader:
         try:
             self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
-            self.complain(error.args[0])
+            self.complain(error.args[0], CANNOT_COMMIT)
 
     def _give_up(self, places: Collection[Place]) -> None:
         """Wait for what is on its way of some partitions, write down how far they are, and forget
@@ -320,15 +329,16 @@ class Reader:
         for (topic, number), partition in self._partitions.items():
             if partition.state is None:
                 continue
-            _, high = self._consumer.get_watermark_offsets(
-                TopicPartition(topic, number), cached=True
-            )
-            if high >= 0:
-                self._around.metrics.lag(topic, number, max(0, high - partition.state[0]))
+            place = TopicPartition(topic, number)
+            with suppress(KafkaException):  # not known yet
+                _, high = self._consumer.get_watermark_offsets(place, cached=True)
+                if high >= 0:
+                    self._around.metrics.lag(topic, number, max(0, high - partition.state[0]))
 
     def _tell(self, what: str, partitions: list[TopicPartition]) -> None:
-        names = [f"{one.topic}/{one.partition}" for one in partitions]
-        self._around.log.info(what, partitions=names, group=self._config.group_id)
+        if partitions:  # a rebalance may also change nothing here
+            names = [f"{one.topic}/{one.partition}" for one in partitions]
+            self._around.log.info(what, partitions=names, group=self._config.group_id)
 
     def _say(self, key: str, what: str, problem: str) -> None:
         now = self._around.clock.monotonic()

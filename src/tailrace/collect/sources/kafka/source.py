@@ -2,7 +2,8 @@
 
 A table of ClickHouse gets each message once, whatever fails: see docs/decisions, 009, and `intents`,
 which has the protocol. Kafka itself is the durable buffer: what is not delivered is not acknowledged,
-and a crash of this collector, or the loss of its disk, loses nothing. To destinations that know no
+and a crash of this collector, or the loss of its disk, loses nothing. So the limits of sinks' `buffer`
+do not apply: what has no place waits in Kafka. To destinations that know no
 tokens (files, HTTP) a batch comes at least once.
 
 What holds where transforms stand between: the same messages are the same batch, so what transforms

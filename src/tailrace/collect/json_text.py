@@ -22,8 +22,12 @@ MAX_DEPTH = 100
 MOST_SHOWN = 65_536
 """Bytes that are kept of what cannot be written as JSON."""
 
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
 _INT64 = range(-(2**63), 2**63)
+
+_ZEROS = b"0" * 19
+_AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_LONG_INTEGER = re.compile(rb"(?:\A|[\s:,\[-])([0-9]{19,})")
+"""Digits that may be a number: those of an identifier stand behind a quote or a letter."""
 
 
 def parse_json(text: bytes) -> Any:
@@ -31,9 +35,20 @@ def parse_json(text: bytes) -> Any:
     value = _parse(text)
     if text.count(b"[") + text.count(b"{") > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
         raise DecodeError(f"JSON nested deeper than {MAX_DEPTH} levels")
-    if _LONG_NUMBER.search(text):
+    if holds_long_integer(text):
         value = json.loads(text.decode("utf-8", "replace"), parse_int=_int_or_text)
     return value
+
+
+def holds_long_integer(text: bytes) -> bool:
+    """Whether there may be an integer beyond 64 bits; where not, there is none."""
+    # All digits made zeros and one search: a third of the time of a search for any digits.
+    if _ZEROS not in text.translate(_AS_ZEROS):
+        return False
+    return any(
+        len(digits) > len(_ZEROS) or int(digits) not in _INT64
+        for digits in _LONG_INTEGER.findall(text)
+    )
 
 
 def show(value: Any) -> bytes:

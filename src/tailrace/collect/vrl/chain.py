@@ -10,13 +10,12 @@ but one object, or the text holds what VRL and the codec `json` read differently
 takes another way for these lines.
 """
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tailrace.collect.json_text import MAX_DEPTH
+from tailrace.collect.json_text import MAX_DEPTH, holds_long_integer
 from tailrace.collect.transform import VrlStep
 from tailrace.collect.vrl.lexer import calls_of, may_deepen, returns_early, uses_metadata
 from tailrace.collect.vrl.nesting import NestingGuard
@@ -45,11 +44,6 @@ It would refuse a user's `string!(.message)` as needlessly careful where it knew
 _END = "\nencode_json(.)\n"
 _DROPPED = "!"
 """Begins the line of an event that a condition has dropped; no JSON does."""
-
-_ZEROS = b"0" * 19
-_AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
-_LONG_NUMBER = re.compile(rb"[0-9]{19,}")
-_INT64_MOST = 2**63 - 1
 
 
 @dataclass
@@ -136,10 +130,4 @@ def _is_read_differently(text: bytes, lines: Sequence[bytes]) -> bool:
         line.count(b"{") + line.count(b"[") > MAX_DEPTH for line in lines
     ):
         return True
-    # One search for zeros is ten times as fast as a search for any digits.
-    if _ZEROS not in text.translate(_AS_ZEROS):
-        return False
-    return any(
-        len(digits) > len(_ZEROS) or int(digits) > _INT64_MOST
-        for digits in _LONG_NUMBER.findall(text)
-    )
+    return holds_long_integer(text)

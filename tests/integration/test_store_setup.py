@@ -46,6 +46,12 @@ def setup(engine: Process, *arguments: str, **environment: str) -> subprocess.Co
     )
 
 
+def has_nothing_to_do(done: subprocess.CompletedProcess[str]) -> bool:
+    """Whether a setup of every pack said that everything is there."""
+    lines = done.stdout.splitlines()
+    return bool(lines) and all(line.endswith(": everything is there") for line in lines)
+
+
 def tables(store: Store) -> list[str]:
     return [
         row[0]
@@ -105,7 +111,7 @@ def test_another_retention_is_brought_to_tables_that_are_there(
     assert changed.returncode == 0, changed.stderr
     assert "changed the retention of logs.application_logs from 30 to 7 days" in changed.stdout
     assert days(store, "logs.application_logs") == days(store, "logs.rejected") == "7"
-    assert setup(engine, "--retention-days", "7").stdout == "logs: everything is there\n"
+    assert has_nothing_to_do(setup(engine, "--retention-days", "7"))
 
 
 def test_retention_counts_from_arrival_and_not_from_the_events_time(
@@ -165,7 +171,7 @@ def test_setups_at_the_same_time_do_no_harm(engine: Process, store: Store) -> No
     with ThreadPoolExecutor(4) as threads:
         for finished in [threads.submit(one) for _ in range(4)]:
             finished.result()
-    assert setup(engine).stdout == "logs: everything is there\n"
+    assert has_nothing_to_do(setup(engine))
 
 
 def test_a_migration_that_was_changed_after_it_was_applied_is_refused(

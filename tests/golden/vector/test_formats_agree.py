@@ -11,6 +11,9 @@ from tailrace.collect.config import Config, installed_components
 from tailrace.collect.config.load import load_with
 from tests.golden.vector.golden_cases import FOLDER, Case, cases_of, filled
 
+MOST_CASES = 12
+"""Of each component: programs are compiled four times."""
+
 SECTIONS = ("sources", "transforms", "sinks")
 
 
@@ -80,7 +83,7 @@ def test_formats_agree(section: str, kind: str, tmp_path: Path) -> None:
     for name in ("one.vrl", "two.vrl", "program.vrl"):
         (tmp_path / name).write_text("x = 1\n")
     cases = [case for case in cases_of(section) if case.kind == kind and not case.is_refused]
-    pipeline = pipeline_of([case for case in cases if "files" not in case.options], tmp_path)
+    pipeline = pipeline_of(cases[:MOST_CASES], tmp_path)
     in_yaml = what_counts(loaded(tmp_path, {"all.yaml": yaml.safe_dump(pipeline, sort_keys=False)}))
     assert what_counts(loaded(tmp_path, {"all.json": json.dumps(pipeline)})) == in_yaml
     assert what_counts(loaded(tmp_path, {"all.toml": as_toml_file(pipeline)})) == in_yaml

@@ -1,6 +1,7 @@
 """Options outside of components."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -49,6 +50,19 @@ class GlobalAcknowledgements(Options):
 
 class Globals(Options):
     """Options outside of components."""
+
+    not_taken: ClassVar[Mapping[str, str]] = {
+        "buffer_utilization_ewma_half_life_seconds": "there is no such metric",
+        "expire_metrics": "metrics last as long as their component does",
+        "expire_metrics_per_metric_set": "metrics last as long as their component does",
+        "expire_metrics_secs": "metrics last as long as their component does",
+        "latency_ewma_alpha": "there is no such metric",
+        "log_schema": "fields have the names that Vector gives them by itself",
+        "metrics_storage_refresh_period": "metrics are as they are when they are asked for",
+        "proxy": "what is sent goes straight to its address",
+        "schema": "events are laid out as Vector's legacy namespace has them",
+        "wildcard_matching": "a wildcard that nothing fits is refused",
+    }
 
     data_dir: str | None = None
     """Folder of everything that the collector keeps: buffers, ledger, places in files. Unset:

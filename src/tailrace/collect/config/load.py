@@ -4,6 +4,7 @@ All problems are found in one go, as far as one does not hide another: a file th
 hides what is in it, and a component with a wrong option hides what its programs say.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import indent
@@ -59,7 +60,7 @@ def load_with(
         _check_codec(merged, name, source)
     for name, transform in transforms.items():
         for option, diagnostics in transform.problems(options.timezone):
-            merged.wrong(("transforms", name, *option.split(".")), _in_full(diagnostics))
+            merged.wrong(("transforms", name, *_parts(option)), _in_full(diagnostics))
     for name, sink in sinks.items():
         _check_templates(merged, name, sink)
     check_buffers(merged, sources, wiring)
@@ -238,6 +239,12 @@ def _check_test_programs(merged: Merged, place: Place, test: UnitTest, timezone:
             if diagnostics:
                 at = (*place, "outputs", number, "conditions", position)
                 merged.wrong(at, _in_full(diagnostics))
+
+
+def _parts(option: str) -> Place:
+    """The place of `routes[0].condition`."""
+    parts = re.findall(r"[^.\[\]]+|\[\d+\]", option)
+    return tuple(int(part[1:-1]) if part.startswith("[") else part for part in parts)
 
 
 def _in_full(diagnostics: str) -> str:

@@ -53,8 +53,12 @@ class ExclusiveRouteConfig(TransformConfig):
 
     @override
     def problems(self, timezone: str) -> list[tuple[str, str]]:
-        found = ((r.name, condition_problem(r.condition, timezone)) for r in self.routes)
-        return [(f"routes.{name}.condition", problem) for name, problem in found if problem]
+        found = (condition_problem(route.condition, timezone) for route in self.routes)
+        return [
+            (f"routes[{index}].condition", problem)
+            for index, problem in enumerate(found)
+            if problem
+        ]
 
     @override
     def build(self, context: TransformContext) -> Transform:

@@ -81,9 +81,9 @@ async def collect(
         try:
             async with (
                 measured_lag(SystemClock(), metrics.event_loop_lag.observe),
-                _reloading(Reloader(topology, metrics, read_again, log), changed),
+                _reloading(Reloader(topology, metrics, read_again, log), changed) as reloading,
             ):
-                await _until_told(topology, told)
+                await _until_told(topology, told, reloading)
         finally:
             await topology.stop(GRACE_SECS)
     finally:
@@ -129,10 +129,12 @@ class Reloader:
 
 
 @asynccontextmanager
-async def _reloading(reloader: Reloader, changed: asyncio.Event) -> AsyncIterator[None]:
+async def _reloading(
+    reloader: Reloader, changed: asyncio.Event
+) -> AsyncIterator[asyncio.Task[None]]:
     task = asyncio.create_task(reloader.reload_for_ever(changed))
     try:
-        yield
+        yield task
     finally:
         # One that is under way is finished: in its middle there is nothing that could be stopped.
         await reloader.topology.until_steady()
@@ -170,11 +172,17 @@ def _spare_the_garbage_collector() -> None:
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
 
 
-async def _until_told(topology: Topology, told: asyncio.Event) -> None:
+async def _until_told(
+    topology: Topology, told: asyncio.Event, reloading: asyncio.Task[None]
+) -> None:
     running = asyncio.create_task(topology.run())
     waiting = asyncio.create_task(told.wait())
-    await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({running, waiting, reloading}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
+    if reloading.done():
+        # It has no end but by an error that nobody expects: better none than one that hears nothing.
+        running.cancel()
+        await reloading
     if running.done():
         await running
     running.cancel()

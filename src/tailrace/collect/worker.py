@@ -11,8 +11,10 @@ Threads would not do: VRL and Python hold the interpreter lock, and the event lo
 import asyncio
 import multiprocessing
 import signal
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -87,26 +89,42 @@ Life = Callable[[Connection, Mapping[str, PipelineSpec]], None]
 
 
 class Worker:
-    """One process; its methods block and are for one thread at a time."""
+    """One process; its methods block, and may be called in any thread."""
 
     def __init__(self, specs: Mapping[str, PipelineSpec], life: Life | None = None) -> None:
         self._specs = specs
         self._life = life or serve
         self._process: SpawnProcess | None = None
         self._connection: Connection | None = None
+        self._in_use = threading.Lock()
 
     def work(self, job: object) -> Processed:
         """Raises WorkerDiedError where the process ended; the next call starts another."""
-        connection = self._start()
-        try:
-            connection.send(job)
-            return receive(connection)
-        except (EOFError, OSError) as error:
-            self.stop()
-            raise WorkerDiedError(str(error)) from error
+        with self._in_use:
+            connection = self._start()
+            try:
+                connection.send(job)
+                return receive(connection)
+            except (EOFError, OSError) as error:
+                self._end()
+                raise WorkerDiedError(str(error)) from error
 
     def stop(self) -> None:
-        """End the process."""
+        """End the process; one that works is given a moment, and is killed then."""
+        # Its connection stays open as long as another thread reads from it.
+        if not self._in_use.acquire(timeout=STOP_SECS):
+            process = self._process
+            if process:
+                # What is closed already has been ended by the thread that it worked for.
+                with suppress(ValueError):
+                    process.kill()
+            self._in_use.acquire()
+        try:
+            self._end()
+        finally:
+            self._in_use.release()
+
+    def _end(self) -> None:
         if self._connection:
             self._connection.close()
         if self._process:

@@ -1,14 +1,17 @@
 """Worker processes: transforms, and events that end the process that works on them."""
 
+import asyncio
 import os
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import orjson
 import pytest
 from typing_extensions import override
 
+from tailrace.collect import worker as worker_module
 from tailrace.collect.buffer.disk import Disk
 from tailrace.collect.buffer.segment import Entry, Segment, SegmentWriter
 from tailrace.collect.pipeline import Pipeline, PipelineSpec, frames, write_origin
@@ -23,7 +26,7 @@ from tailrace.collect.transform import (
     TransformContext,
 )
 from tailrace.collect.worker import POISON_REASON, Job, Workers
-from tests.unit.collect.support import quiet_log
+from tests.unit.collect.support import quiet_log, until
 
 
 class MarkConfig(TransformConfig):
@@ -50,6 +53,9 @@ class Mark(Transform):
         for event in events:
             if event.get("poison"):
                 os.kill(os.getpid(), signal.SIGKILL)
+            if path := event.get("hang"):
+                Path(path).touch()
+                time.sleep(600)
             if event.get("drop"):
                 outputs.discarded["asked to"] += 1
                 continue
@@ -133,3 +139,20 @@ async def test_an_event_that_ends_workers_is_rejected_and_all_others_go_on(make_
     assert [event["n"] for event in read(processed.bodies["even"])] == [0, 2, 4, 6, 8]
     (rejected,) = processed.rejected
     assert (rejected.raw, rejected.reason) == (lines[-1], POISON_REASON)
+
+
+async def test_a_worker_that_works_is_ended_without_taking_its_pipe_from_its_reader(
+    make_segment: Callable[[bytes], Segment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "STOP_SECS", 0.1)
+    sign = tmp_path / "working"
+    segment = make_segment(b'{"n":1,"hang":"%s"}' % str(sign).encode())
+    workers = Workers(1, {"in": make_spec()}, quiet_log())
+    working = asyncio.create_task(workers.process(Job("in", segment, ENCODERS)))
+    await until(sign.exists)
+    working.cancel()
+    # What it was working on is left to the next.
+    await asyncio.wait_for(workers.close(), 20)
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    assert workers._all[0]._process is None

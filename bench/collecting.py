@@ -92,15 +92,19 @@ def remap(folder: Path, lines: Path, rows: int, system: System) -> list[Figure]:
         configuration = pipeline(TCP, sink, remap=True)
         with running_collector(folder / f"remap-{name}", configuration) as collector:
             warm_up(collector, lines)
-            before = collector.lags()
-            used, _ = spent(collector, rows, lambda: send_file(collector.ports["in"], lines))
+            before, waited = collector.lags(), collector.kept_waiting_secs()
+            used, secs = spent(collector, rows, lambda: send_file(collector.ports["in"], lines))
             lag = lag_between(before, collector.lags())
+            waited = collector.kept_waiting_secs() - waited
         figures += [
             Figure(f"TCP → remap → {name}", rows / used.workers, "events/s a worker's core"),
             Figure("the same, whole collector", rows / used.all, "events/s a core"),
             Figure("workers, of vrl-python alone", 100 * alone.own / used.workers, "%"),
             Figure(f"TCP → remap → {name}, longest stall, below", 1000 * lag.longest_secs, "ms"),
             Figure("wakings that were later than 20 ms", 100 * lag.late, "%"),
+            Figure(
+                "of the time, the loop was kept from a core by others", 100 * waited / secs, "%"
+            ),
         ]
     return figures
 

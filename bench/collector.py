@@ -1,6 +1,7 @@
 """A `tailrace collect` of its own, fed and measured from outside: CPU time, memory, what it counts."""
 
 import json
+import math
 import os
 import re
 import signal
@@ -54,6 +55,15 @@ class Collector:
         """CPU time so far."""
         process = psutil.Process(self.process.pid)
         return CpuSecs(_cpu_secs(process), sum(map(_cpu_secs, process.children(recursive=True))))
+
+    def kept_waiting_secs(self) -> float:
+        """For how long the event loop's thread could have run, but others had the cores."""
+        pid = self.process.pid
+        try:
+            text = Path(f"/proc/{pid}/task/{pid}/schedstat").read_text(encoding="ascii")
+        except OSError:
+            return math.nan
+        return int(text.split()[1]) / 1e9
 
     def memory_mb(self) -> float:
         """Proportional set size of all its processes in MB."""

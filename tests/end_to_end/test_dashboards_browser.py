@@ -156,6 +156,11 @@ def test_the_time_is_chosen_as_on_the_log_page(browser: Browser, filled: WebSyst
         page.fill("input[name=from]", "20 minutes ago")
         page.get_by_role("button", name="Use this range").click()
         expect(page.locator("#events .number")).to_have_text("250")
+        for letter, path in (("l", "/"), ("d", "/dashboards")):
+            page.keyboard.press("g")
+            with page.expect_navigation():
+                page.keyboard.press(letter)
+            assert page.url == f"{filled.url}{path}"
 
 
 def test_a_point_under_the_pointer_is_read_out(browser: Browser, filled: WebSystem) -> None:

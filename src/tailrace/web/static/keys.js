@@ -1,6 +1,6 @@
 // Keys for those whose hands are on the keyboard. None acts while something is being typed.
 
-import { closePanels, openRange } from "./panels.js";
+import { closePanels, goesElsewhere, openRange } from "./panels.js";
 
 function rowsOf(body) {
   return [...body.querySelectorAll("tr.row")];
@@ -57,6 +57,7 @@ export function listenToKeys({ body, help, live, openRow, closeRow }) {
       if (event.key === "Escape") event.target.blur();
       return;
     }
+    if (goesElsewhere(event.key)) return;
     if (event.key === "Enter" && !event.target.closest("a, button, summary")) {
       const row = body.querySelector("tr.selected");
       if (row) openRow(row);

@@ -1,7 +1,9 @@
 """Options of sources that take TCP connections, and what they mean for a connection."""
 
 import socket
+from collections.abc import Mapping
 from ipaddress import ip_address
+from typing import ClassVar
 
 from pydantic import Field, IPvAnyNetwork
 
@@ -18,6 +20,11 @@ class Keepalive(Options):
 
 class TcpOptions(SourceConfig):
     """What such sources have in common."""
+
+    not_taken: ClassVar[Mapping[str, str]] = {
+        **SourceConfig.not_taken,
+        "tls_handshake_timeout_secs": "every peer has ten seconds",
+    }
 
     connection_limit: int | None = Field(default=None, ge=1)
     """Most connections at once; more are closed. Unset: no limit."""

@@ -6,7 +6,8 @@ read when the source starts; one that cannot be used ends that start.
 """
 
 import ssl
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from pydantic import SecretStr, field_validator, model_validator
 
@@ -33,6 +34,12 @@ def accepting(context: ssl.SSLContext | None) -> dict[str, Any]:
 
 class ServerTls(Options):
     """Whether and how peers must encrypt what they send."""
+
+    not_taken: ClassVar[Mapping[str, str]] = {
+        "client_metadata_key": "what is in a peer's certificate is no field of its events",
+        "server_name": "Vector, too, has it for what it sends only",
+        "verify_hostname": "Vector, too, has it for what it sends only",
+    }
 
     enabled: bool | None = None
     """Whether they must. Unset is false, as in Vector; but then no other option may be given."""

@@ -1,5 +1,6 @@
 """A stage: outcomes on disk, frames that end workers, damage, and cleaning up."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -92,8 +93,9 @@ class Scene:
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     limits = JournalLimits(segment_timeout_secs=3600, fsync_max_wait_ms=0)
     journal = await Journal.open(tmp_path / "in", limits, SystemClock(), quiet_log())
-    yield Scene(journal, tmp_path / "_state")
-    await journal.close()
+    scene = Scene(journal, tmp_path / "_state")
+    yield scene
+    await scene.journal.close()
 
 
 def ns(*numbers: int) -> list[bytes]:
@@ -131,6 +133,33 @@ async def test_outcomes_go_when_their_segments_are_gone_but_for_the_newest(scene
     kept = sorted(path.name for path in scene.folder.iterdir())
     assert kept == ["0000000000000005.outcome"]
     assert (await scene.stage()).held == 2
+
+
+async def test_a_batch_that_is_brought_again_after_a_crash_has_the_same_answer(
+    scene: Scene,
+) -> None:
+    """Its file is forgotten, but not its name: so what was remembered of it stays, too."""
+    origin = write_origin(Origin(), one_frame=False)
+    chunks = [Chunk(b"\n".join([*ns(1, 2, 3, 4), b""]), 4, origin)]
+    delivering = asyncio.create_task(scene.journal.deliver("t@0@0-4@mark", chunks))
+    stage = await scene.stage()
+    answer = await stage.process(Job("in", await scene.journal.next_segment(), ENCODERS))
+    assert out(answer) == [[1, 2, 3]]
+    await stage.process(Job("in", other := await scene.segment(*ns(5)), ENCODERS))
+    await scene.journal.remove(other)
+    delivering.cancel()
+    await scene.journal.close()
+
+    journal = scene.journal
+    scene.journal = await Journal.open(journal.folder, journal.limits, SystemClock(), quiet_log())
+    after = await scene.stage()
+    more = await after.process(Job("in", await scene.segment(*ns(6)), ENCODERS))
+    assert out(more) == [[4, 5, 6]]
+    delivering = asyncio.create_task(scene.journal.deliver("t@0@0-4@mark", chunks))
+    again = await after.process(Job("in", await scene.journal.next_segment(), ENCODERS))
+    assert (again.bodies, again.counts) == (answer.bodies, answer.counts)
+    assert after.held == 0
+    delivering.cancel()
 
 
 async def test_frames_that_end_workers_are_found_and_rejected(scene: Scene) -> None:

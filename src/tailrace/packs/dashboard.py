@@ -77,7 +77,7 @@ class Panel(_Said):
             raise ValueError("units are for a table: give the unit")
         if self.kind != "time_series" and {"draw", "fill"} & self.model_fields_set:
             raise ValueError("draw and fill are for a time_series")
-        if self.link and (not self.link.startswith("/") or self.link.startswith("//")):
+        if self.link and (self.link[0] != "/" or self.link[1:2] in ("/", "\\")):
             raise ValueError("link must be a path of these pages, such as /?source={source}")
         return self
 

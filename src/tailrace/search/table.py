@@ -147,17 +147,23 @@ class Table:
                 return column, "String"
 
     def row_columns(self, *, cut: bool) -> list[str]:
-        """The columns of a row in SQL; `rows.Row.of` reads them in this order."""
-        columns = [self.time_ns, self.place]
+        """The columns of a row in SQL; `rows.LogRow.of` reads them in this order."""
+        columns = [self._named(self.time_ns, f"{self.time}_ns"), self.place]
         for column, kind in self.fields.items():
             if column == self.time:
                 continue
             if kind == "message":
-                text = f"leftUTF8({column}, {MESSAGE_CHARACTERS})" if cut else column
-                columns += [text, f"length({column})"]
+                start = self._named(f"leftUTF8({column}, {MESSAGE_CHARACTERS})", f"{column}_start")
+                columns += [start if cut else column, f"length({column})"]
+            elif kind in ("moment", "second"):
+                columns.append(self._named(self.nanos(column), f"{column}_ns"))
             else:
-                columns.append(self.nanos(column) if kind in ("moment", "second") else column)
+                columns.append(column)
         return columns
+
+    def _named(self, sql: str, name: str) -> str:
+        """SQL with a name for whoever reads the answer, where no column has that name."""
+        return sql if name in self.fields else f"{sql} AS {name}"
 
 
 @dataclass(frozen=True)

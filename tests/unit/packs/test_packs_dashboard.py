@@ -46,6 +46,7 @@ def test_panels_are_called_by_their_titles(tmp_path: Path) -> None:
         ("title: T\npanels: [{title: A, kind: bar, sql: x, units: {a: s}}]\n", "for a table"),
         ("title: T\npanels: [{title: A, kind: bar, sql: x, fill: zero}]\n", "for a time_series"),
         ("title: T\npanels: [{title: A, kind: bar, sql: x, link: //evil}]\n", "a path of these"),
+        ("title: T\npanels: [{title: A, kind: bar, sql: x, link: /\\evil}]\n", "a path of these"),
         ("title: T\npanels: [7]\n", "panels.0: Input should be"),
     ],
 )

@@ -166,7 +166,13 @@ def _held(folder: Path) -> int:
 
 
 def _set_aside(buffer: Path) -> Iterator[Path]:
-    for pattern in ("*/*.damaged", "*/*/*.damaged", "*/*.orphaned", f"{REJECTED_FOLDER}/*.jsonl"):
+    for pattern in (
+        "*.damaged",
+        "*/*.damaged",
+        "*/*/*.damaged",
+        "*/*.orphaned",
+        f"{REJECTED_FOLDER}/*.jsonl",
+    ):
         yield from sorted(buffer.glob(pattern))
 
 

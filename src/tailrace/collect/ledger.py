@@ -11,6 +11,9 @@
 - The same by moment of arrival, to the millisecond, where rows are stored under a time that comes
   from here. A batch has a moment, or a few, that no others share, so what is missing of it shows
   however many rows somebody else has added. Older moments are merged into minutes.
+- A file that is damaged is kept aside, and what of it can be read goes on. What cannot is forgotten:
+  batches are known to ClickHouse by their tokens, but a file is read again from where its last known
+  position is.
 - Where each source stood behind what is delivered: see `tailrace.collect.positions`.
 """
 
@@ -26,6 +29,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from tailrace.clock import Clock
+from tailrace.collect.salvage import DamagedError, copy_readable, open_sound, set_aside
 from tailrace.collect.source import Position
 from tailrace.telemetry import get_logger
 
@@ -318,11 +322,20 @@ class Ledger:
 
     def _open(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._database = sqlite3.connect(self._path, timeout=30)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = FULL")
+        damaged: Path | None = None
+        try:
+            self._database = open_sound(self._path, _TABLES)
+        except DamagedError as error:
+            damaged = set_aside(self._path, self._clock.now_ms())
+            self._log.error(
+                "cannot read the ledger: it is kept aside, and what can be read goes on",
+                file=str(damaged),
+                error=str(error),
+            )
+            self._database = open_sound(self._path, _TABLES)
         with self._database as connection:
-            connection.executescript(_TABLES)
+            if damaged:
+                self._log.info("rows are saved", **copy_readable(damaged, connection))
             connection.execute(
                 "DELETE FROM batches WHERE token IN (SELECT token FROM segments) AND "
                 "rowid < (SELECT max(rowid) FROM batches) - ?",

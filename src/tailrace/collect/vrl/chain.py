@@ -2,7 +2,7 @@
 
 The whole way of an event is inside VRL: from the line, with what the source adds, through programs
 and conditions, to the line that leaves. So an event crosses the border as text, twice, and is
-never a Python object: half the time of the quickest other way (docs/decisions/008).
+never a Python object: half the time of the quickest other way (docs/decisions/010).
 
 Guarantee: `run` gives either what the programs make of all lines, or None and has changed nothing;
 None is the answer whenever one line is not an event, one program fails, aborts or ends with anything

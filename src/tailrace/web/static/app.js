@@ -56,7 +56,7 @@ body.addEventListener("click", (event) => {
 });
 
 const facets = document.getElementById("facets");
-if (matchMedia("(max-width: 900px)").matches) facets.open = false;
+if (facets && matchMedia("(max-width: 900px)").matches) facets.open = false;
 
 const help = document.getElementById("help");
 const helpButton = document.getElementById("help-button");

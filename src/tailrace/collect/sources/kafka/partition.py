@@ -147,9 +147,13 @@ class Partition:
             self._finish_again(now)
 
     def is_due(self, now: float, timeout_secs: float) -> bool:
-        """Whether `cut` would give batches for their age."""
+        """Whether `cut` would give a batch for its age.
+
+        While another is on its way it goes on growing: the slower a destination, the larger its
+        batches, so that it can catch up.
+        """
         is_old = self._open is not None and now - self._open.since >= timeout_secs
-        return is_old and not self._left
+        return is_old and not self._left and not self.under_way
 
     def cut(self, now: float, timeout_secs: float) -> list[Batch]:
         """Batches that are full or old enough."""

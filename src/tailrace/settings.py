@@ -7,7 +7,7 @@ A flag beats the environment, the environment beats the default.
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tailrace.errors import UsageError
@@ -66,6 +66,12 @@ class Settings(BaseSettings):
 
     buffer_max_bytes: int = Field(4 * 1024**3, ge=1024**2)
     """Size in bytes of a source's buffer on disk; when it is full, the source stops reading."""
+
+    bootstrap_servers: str | None = Field(
+        None, validation_alias=AliasChoices("TAILRACE_BOOTSTRAP_SERVERS", "bootstrap_servers")
+    )
+    """Brokers of Kafka, `host:port` with commas between, for packs and for the page of streams. The
+    variable BOOTSTRAP_SERVERS does as well."""
 
     transform_workers: int = Field(1, ge=1, le=64)
     """Processes that run transforms."""

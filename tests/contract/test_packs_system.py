@@ -71,10 +71,13 @@ def test_its_pipeline_validates_and_passes_its_own_tests(pack: Pack) -> None:
 
 
 def test_its_generators_events_all_arrive(
-    store: Store, pack: Pack, engine_url: str, tmp_path: Path
+    store: Store, pack: Pack, engine_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if pack.generator is None or pack.pipeline is None or pack.table is None:
         pytest.skip("this pack has no generator, no pipeline or no table")
+    for variable in pack.variables.values():
+        if str(variable.default).startswith("127.0.0.1:"):
+            monkeypatch.setenv(variable.environment, f"127.0.0.1:{free_port()}")
     settings = Settings.read(
         clickhouse_url=engine_url,
         data_dir=tmp_path / "data",

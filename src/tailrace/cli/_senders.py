@@ -50,8 +50,8 @@ def open_sender(target: str, patience: Patience) -> Sender:
         return HttpSender(target, patience)
     if "://" in target:
         raise UsageError(
-            f"cannot send to {target!r}: give tcp://HOST:PORT, http://…, a file, or - for "
-            "standard output"
+            f"cannot send to {target!r}: give tcp://HOST:PORT, http://…, kafka://BROKER:PORT/TOPIC, "
+            "a file, or - for standard output"
         )
     try:
         Path(target).parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ class StreamSender:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-class _Retrying:
+class Retrying:
     """Waits between tries, says once why, and gives up in the end."""
 
     def __init__(self, target: str, patience: Patience) -> None:
@@ -129,7 +129,7 @@ class TcpSender:
         self.tally = Tally()
         self._address = (host, port)
         self._patience = patience
-        self._retrying = _Retrying(f"tcp://{host}:{port}", patience)
+        self._retrying = Retrying(f"tcp://{host}:{port}", patience)
         self._socket: socket.socket | None = None
         self._in_flight: deque[tuple[int, int]] = deque()
         self._in_flight_bytes = 0
@@ -253,7 +253,7 @@ class HttpSender:
         self.tally = Tally()
         self._url = url
         self._patience = patience
-        self._retrying = _Retrying(url, patience)
+        self._retrying = Retrying(url, patience)
         self._client = httpx.Client(
             timeout=httpx.Timeout(30.0, connect=CONNECT_TIMEOUT_SECS), transport=transport
         )

@@ -34,7 +34,7 @@ from tailrace.cli._senders import open_sender
 from tailrace.clock import Clock, SystemClock
 from tailrace.errors import QueryError, UsageError
 from tailrace.packs import Pack, find_packs
-from tailrace.packs.generator import Generator, GeneratorFactory
+from tailrace.packs.generator import Generator, GeneratorFactory, Keys
 from tailrace.packs.sender import GaveUpError, Patience, Sender, SenderFactory, Tally
 from tailrace.packs.variables import Value
 from tailrace.search.times import parse_moment
@@ -52,7 +52,8 @@ def generate(  # noqa: PLR0913 — one argument a flag
         str | None,
         typer.Option(
             envvar="TAILRACE_GENERATE_TO",
-            help="tcp://HOST:PORT, http://…, a file (appended to), or - for standard output",
+            help="tcp://HOST:PORT, http://…, kafka://BROKER:PORT/TOPIC, a file (appended to), or - "
+            "for standard output",
             show_default="where the pack takes events in",
         ),
     ] = None,
@@ -186,6 +187,12 @@ def _open(pack: Pack, settings: Settings, target: str, patience: Patience) -> Se
     if separator and scheme in pack.targets:
         make: SenderFactory = pack.load(pack.targets[scheme])
         return make(target, patience, pack.values(settings))
+    if scheme == "kafka":
+        # librdkafka takes a tenth of a second to load, which only this needs.
+        from tailrace.cli._kafka_sender import open_kafka
+
+        keys: Keys | None = pack.load(pack.keys) if pack.keys else None
+        return open_kafka(target, patience, keys)
     return open_sender(target, patience)
 
 

@@ -36,3 +36,11 @@ class GeneratorFactory(Protocol):
 
     def __call__(self, seed: int | None, events_per_sec: float) -> Generator:
         """A generator that begins anew."""
+
+
+class Keys(Protocol):
+    """What `keys:` in `pack.yaml` names."""
+
+    def __call__(self, line: str) -> tuple[bytes, int | None]:
+        """The key of a line's message, and a number whose remainder by the count of partitions is its
+        partition; None where the key decides."""

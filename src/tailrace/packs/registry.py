@@ -64,6 +64,10 @@ class Pack(BaseModel):
     settings: dict[str, Places] = {}
     """A field of Settings or a variable, and the values of `pipeline.yaml` that it replaces."""
 
+    only_with: dict[str, str] = {}
+    """A component of `pipeline.yaml` that is left out where a field of Settings or a variable has no
+    value: `sources.mine_kafka: bootstrap_servers`."""
+
     retention: dict[str, str] = {}
     """A table whose rows are dropped after `retention_days`, and its column with the arrival."""
 
@@ -72,6 +76,10 @@ class Pack(BaseModel):
 
     generator: Entry | None = None
     """The class that makes events (see `tailrace.packs.generator`)."""
+
+    keys: Entry | None = None
+    """The function that says which key and partition an event has where it goes to a queue (see
+    `tailrace.packs.generator`)."""
 
     targets: dict[str, Entry] = {}
     """A scheme of `generate --to`, and what sends there (see `tailrace.packs.sender`)."""
@@ -82,7 +90,7 @@ class Pack(BaseModel):
     UsageError where the pack cannot run."""
 
     entrance: str = ""
-    """Where events come in, for people; text with `{fields}` of Settings and variables."""
+    """Where events come in, for people: text or a function, as for `demo`."""
 
     @property
     def migrations(self) -> list[Path]:
@@ -122,13 +130,18 @@ class Pack(BaseModel):
 
     def demo_target(self, settings: Settings) -> str:
         """Where a demonstration's events go; UsageError where the pack cannot run here."""
-        if re.match(_ENTRY, self.demo):
-            return str(self.load(self.demo)(settings, self.values(settings)))
-        return self.demo.format(**{**dict(settings), **self.values(settings)})
+        return self._text(self.demo, settings)
 
     def entrance_of(self, settings: Settings) -> str:
         """Where events come in, for people."""
-        return self.entrance.format(**{**dict(settings), **self.values(settings)})
+        return self._text(self.entrance, settings)
+
+    def _text(self, said: str, settings: Settings) -> str:
+        """What a text with `{fields}` says, or the function that is named in its place."""
+        values = self.values(settings)
+        if re.match(_ENTRY, said):
+            return str(self.load(said)(settings, values))
+        return said.format(**{**dict(settings), **values})
 
     def render_pipeline(self, settings: Settings) -> str:
         """`pipeline.yaml` with the values that `settings` give; still a Vector configuration.
@@ -149,6 +162,9 @@ class Pack(BaseModel):
                 value = value.get_secret_value()
             for place in places if value is not None else ():
                 _put(pipeline, place.split("."), value)
+        for component, name in self.only_with.items():
+            if (values[name] if name in values else getattr(settings, name)) is None:
+                _leave_out(pipeline, component)
         for sink in pipeline.get("sinks", {}).values():
             if "auth" in sink:
                 sink["auth"] = {"strategy": "basic", "user": "", "password": "", **sink["auth"]}
@@ -229,7 +245,7 @@ def read_pack(folder: Path) -> Pack:
         ) from error
     problems = [
         f"cannot use {description}: settings: there is no setting {field!r}, and no such variable"
-        for field in pack.settings
+        for field in (*pack.settings, *pack.only_with.values())
         if field not in pack.variables
         and not hasattr(Settings, field)
         and field not in Settings.model_fields
@@ -241,6 +257,15 @@ def read_pack(folder: Path) -> Pack:
     if problems:
         raise ConfigurationError(*problems)
     return pack
+
+
+def _leave_out(pipeline: dict[str, Any], place: str) -> None:
+    """Take a component away, `sources.NAME` or the like, and its name from the inputs of others."""
+    kind, _, name = place.partition(".")
+    del pipeline[kind][name]
+    for others in (pipeline.get("transforms", {}), pipeline.get("sinks", {})):
+        for other in others.values():
+            other["inputs"] = [one for one in other["inputs"] if one != name]
 
 
 def _put(tree: Any, path: list[str], value: object) -> None:

@@ -1,0 +1,1 @@
+"""Number chains of the Collatz conjecture, through Kafka."""

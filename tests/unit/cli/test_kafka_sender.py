@@ -1,0 +1,92 @@
+"""Events to Kafka: what a target says, and what becomes of messages, at a cluster within librdkafka."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from tailrace.cli._kafka_sender import KafkaSender, KafkaTarget, open_kafka
+from tailrace.clock import SystemClock
+from tailrace.errors import UsageError
+from tailrace.packs.sender import GaveUpError, Patience
+
+TOPIC = "numbers"
+
+
+def patience(give_up_secs: float = 30.0) -> Patience:
+    return Patience(threading.Event(), SystemClock(), lambda _: None, give_up_secs)
+
+
+@pytest.fixture
+def servers() -> Iterator[str]:
+    """Addresses of a cluster that lives as long as its producer."""
+    cluster = Producer({"bootstrap.servers": "none", "test.mock.num.brokers": 3, "log_level": 2})
+    [addresses] = {
+        ",".join(f"{broker.host}:{broker.port}" for broker in found.brokers.values())
+        for found in [cluster.list_topics(TOPIC, timeout=10)]  # which makes it
+    }
+    yield addresses
+    cluster.flush(1)
+
+
+def read(servers: str, topic: str, partitions: int) -> list[tuple[int, bytes, bytes]]:
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "g", "log_level": 2})
+    found: list[tuple[int, bytes, bytes]] = []
+    for partition in range(partitions):
+        place = TopicPartition(topic, partition, 0)
+        _, end = consumer.get_watermark_offsets(place, timeout=10)
+        consumer.assign([place])
+        messages = consumer.consume(end, 10) if end else []
+        found += [(partition, one.key() or b"", one.value() or b"") for one in messages]
+    consumer.close()
+    return found
+
+
+def test_a_target_says_where_and_how() -> None:
+    target = KafkaTarget.read("kafka://a:1,b:2/t.x?partitions=4&replication_factor=3&linger.ms=1")
+    assert target == KafkaTarget("a:1,b:2", "t.x", 4, 3, {"linger.ms": "1"})
+    assert KafkaTarget.read("kafka://a:1/t") == KafkaTarget("a:1", "t")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "kafka://a:1",
+        "kafka:///t",
+        "kafka://a:1/t?partitions=0",
+        "kafka://a:1/t?replication_factor=x",
+        "kafka://a:1/t?replicas=3",
+        "kafka://a:1/t?no.such.setting=1",
+    ],
+)
+def test_a_target_that_cannot_be_is_said(target: str) -> None:
+    with pytest.raises(UsageError, match="cannot send to"):
+        open_kafka(target, patience(), None)
+
+
+def test_messages_have_their_keys_and_partitions(servers: str) -> None:
+    def keys(line: str) -> tuple[bytes, int]:
+        return line[:1].encode(), int(line[0])
+
+    sender = KafkaSender(KafkaTarget(servers, TOPIC, partitions=4), patience(), keys)
+    sender.send(["1 a\n", "2 b\n", "5 c\n"])
+    sender.close()
+    assert (sender.tally.sent, sender.tally.not_sent, sender.tally.unconfirmed) == (3, 0, 0)
+    count = len(
+        Consumer({"bootstrap.servers": servers, "group.id": "x", "log_level": 2})
+        .list_topics(TOPIC, timeout=10)
+        .topics[TOPIC]
+        .partitions
+    )
+    found = read(servers, TOPIC, count)
+    assert sorted(value for _, _, value in found) == [b"1 a", b"2 b", b"5 c"]
+    assert all(partition == int(key) % count for partition, key, _ in found)
+
+
+def test_it_gives_up_when_there_is_no_broker() -> None:
+    sender = KafkaSender(KafkaTarget("127.0.0.1:1", "t"), patience(0.01))
+    with pytest.raises(GaveUpError, match="gave up"):
+        sender.send(["a\n", "b\n"])
+    sender.close()
+    assert (sender.tally.sent, sender.tally.not_sent) == (0, 2)

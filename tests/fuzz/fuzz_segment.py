@@ -30,6 +30,13 @@ SEEDS = (
     HEADER.pack() + record(b"a\n") + b"\0" * 50,
     HEADER.pack() + record(GOOD),
     record(b"x\n"),
+    # Damage, a sound record, and damage that is shorter than a record's header before a torn one.
+    HEADER.pack()
+    + record(b"a\n")[:-1]
+    + b"?"
+    + record(b"b\n")
+    + b"?" * 20
+    + record(b"c\n" * 20)[:-5],
 )
 
 
@@ -42,9 +49,11 @@ def fuzz(data: bytes) -> None:
     try:
         (folder / "0000000000000001.segment").write_bytes(data)
         found = recover(folder, Disk())
+        aside = [path.read_bytes() for path in found.damaged_files]
         again = recover(folder, Disk())
         assert [s.events for s in again.segments] == [s.events for s in found.segments]
-        assert not again.torn_bytes
+        assert not again.damaged_files, "damage is told once"
+        assert [path.read_bytes() for path in found.damaged_files] == aside
     finally:
         shutil.rmtree(folder)
 

@@ -79,10 +79,13 @@ def _copy_aside(path: Path, damage: list[Damage]) -> Path | None:
     """The copy's path, or None where an earlier start has made it: damage is told once."""
     aside = path.with_suffix(".damaged")
     data = path.read_bytes()
-    damaged = b"".join(data[part.start : part.end] for part in damage)
-    if aside.exists() and aside.read_bytes() == damaged:
+    known = aside.read_bytes() if aside.exists() else b""
+    parts = [data[part.start : part.end] for part in damage]
+    # Damage at the end may look torn to the next start, and be cut: what is kept of it stays.
+    new = [part for part in parts if part not in known]
+    if not new:
         return None
-    aside.write_bytes(damaged)
+    aside.write_bytes(known + b"".join(new))
     return aside
 
 

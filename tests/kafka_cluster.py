@@ -21,9 +21,10 @@ SCRIPT = Path(__file__).parents[1] / "scripts" / "kafka"
 class KafkaCluster:
     """A running cluster."""
 
-    def __init__(self, folder: Path, bootstrap_servers: str) -> None:
+    def __init__(self, folder: Path, bootstrap_servers: str, secure_servers: str = "") -> None:
         self.folder = folder
         self.bootstrap_servers = bootstrap_servers
+        self.secure_servers = secure_servers
         self._producer = Producer(
             {"bootstrap.servers": bootstrap_servers, "enable.idempotence": True, "log_level": 2}
         )
@@ -73,17 +74,25 @@ class KafkaCluster:
 
 
 @contextmanager
-def running_cluster(folder: Path, brokers: int = 3) -> Iterator[KafkaCluster]:
-    """A cluster; the test is skipped where there is no Java, or no Maven that could bring Kafka."""
+def running_cluster(
+    folder: Path, brokers: int = 3, secure: Sequence[str] = ()
+) -> Iterator[KafkaCluster]:
+    """A cluster; the test is skipped where there is no Java, or no Maven that could bring Kafka.
+
+    `secure` is a file with a key and a certificate, a name and a password, which its
+    `secure_servers` then want of clients.
+    """
     if shutil.which("java") is None:
         pytest.skip("Kafka needs Java: apt-get install openjdk-17-jre-headless")
     installed = _run("install")
     if not installed.stdout.strip():
         pytest.skip(installed.stderr.strip())
-    started = _run("start", "--dir", str(folder), "--brokers", str(brokers))
+    more = ["--secure", *secure] if secure else []
+    started = _run("start", "--dir", str(folder), "--brokers", str(brokers), *more)
     try:
         assert started.returncode == 0, started.stderr
-        yield KafkaCluster(folder, started.stdout.strip().partition("=")[2])
+        said = dict(line.split("=", 1) for line in started.stdout.splitlines())
+        yield KafkaCluster(folder, said["BOOTSTRAP_SERVERS"], said.get("SECURE_SERVERS", ""))
     finally:
         _run("stop", "--dir", str(folder))
 

@@ -242,3 +242,29 @@ async def test_a_second_collector_is_refused_the_folder(tmp_path: Path) -> None:
             pass
     with lock_folder(tmp_path, "in"):
         pass
+
+
+async def test_what_comes_while_all_are_busy_makes_one_batch(tmp_path: Path) -> None:
+    journal = await open_journal(tmp_path, segment_timeout_secs=0.01, segment_max_events=10)
+    busy_with = asyncio.create_task(journal.next_segment())
+    await journal.append([chunk("first")])
+    assert [bytes(record.payload) for record in (await busy_with).records()] == [b"first\n"]
+    for number in range(9):
+        await journal.append([chunk(f"line{number}")])
+        await asyncio.sleep(0.02)  # longer than a segment gets when somebody waits for it
+    assert [segment.events for segment in journal.waiting_segments] == []
+    assert await read(journal) == [f"line{number}\n".encode() for number in range(9)]
+    for number in range(12):
+        await journal.append([chunk(f"line{number}")])
+    await until(lambda: [segment.events for segment in journal.waiting_segments] == [10])
+    await journal.close()
+
+
+async def test_a_limit_of_waiting_events_finishes_segments_nobody_waits_for(tmp_path: Path) -> None:
+    journal = await open_journal(tmp_path, segment_timeout_secs=0.01, max_waiting_events=2)
+    await journal.append([chunk()])
+    await until(lambda: len(journal.waiting_segments) == 1)
+    await journal.append([chunk()])
+    await until(lambda: len(journal.waiting_segments) == 2)
+    assert journal.is_full()
+    await journal.close()

@@ -2,9 +2,10 @@
 
 - `append` comes back when its bytes are fsynced. Appends that wait at the same time share one fsync
   (group commit); none waits for company longer than `fsync_max_wait_ms`.
-- Appended bytes come out of `next_segment` once a segment is full or old enough, in the order of
-  their appends, in the same process or after any crash in a later one. They come out again at every
-  start until `remove` was called.
+- Appended bytes come out of `next_segment` once a segment is full, or old enough and wanted, in the
+  order of their appends, in the same process or after any crash in a later one. They come out again
+  at every start until `remove` was called. While all who deliver are busy, an old segment goes on
+  growing: the slower a destination, the larger its batches, so that it can catch up.
 - It holds at most `max_bytes` on disk, and one append more. When it is full, `append` waits, and
   `offer` gives back what has no place. While the disk itself is full or fails both wait, and go on by
   themselves when there is room.
@@ -194,6 +195,7 @@ class Journal:
         self._takers += 1
         try:
             while not self._finished:
+                self._something_waits.set()  # an old segment may be finished now
                 self._segment_ready.clear()
                 await self._segment_ready.wait()
         finally:
@@ -348,7 +350,7 @@ class Journal:
             if self._waiting:
                 await self._commit_some()
             flush = self._flushed is not None and not self._waiting
-            if self._writer and (flush or self._is_segment_full() or self._is_segment_old()):
+            if self._writer and (flush or self._is_segment_full() or self._is_segment_due()):
                 await self._finish_segment()
             if self._flushed and flush:
                 self._flushed.set_result(None)
@@ -357,7 +359,7 @@ class Journal:
     async def _wait_for_work(self) -> None:
         """Until something waits (and had company, or waited long enough) or a segment is old."""
         timeout = None
-        if self._writer:
+        if self._writer and self._is_segment_wanted():
             timeout = max(0.0, self._writer_deadline - self._clock.monotonic())
         if not self._waiting and not self._closing and not self._flushed:
             self._something_waits.clear()
@@ -468,8 +470,13 @@ class Journal:
         too_many = limits.segment_max_events and writer.events >= limits.segment_max_events
         return writer.synced_bytes >= limits.segment_max_bytes or bool(too_many)
 
-    def _is_segment_old(self) -> bool:
-        return self._clock.monotonic() >= self._writer_deadline
+    def _is_segment_due(self) -> bool:
+        return self._is_segment_wanted() and self._clock.monotonic() >= self._writer_deadline
+
+    def _is_segment_wanted(self) -> bool:
+        """Whether somebody waits for it; a limit of waiting events counts finished ones alone."""
+        is_awaited = bool(self._takers) and not self._finished
+        return is_awaited or self.limits.max_waiting_events is not None
 
     async def _finish_segment(self, *, failed: bool = False) -> None:
         writer, self._writer = self._writer, None

@@ -38,8 +38,8 @@ SEED = int(os.environ.get("TAILRACE_CHAOS_SEED") or random.SystemRandom().randra
 SOURCES = ("tcp", "http", "gathered")
 LONG_SECS = 240.0
 """For what takes seconds on a machine that has nothing else to do."""
-SMALL_BUFFER = {"TAILRACE_BUFFER_MAX_BYTES": str(32 * 1024**2)}
-"""Of each source: while the engine is away, it fills up and senders have to wait."""
+SMALL = {"TAILRACE_BUFFER_MAX_BYTES": str(8 * 1024**2)}
+"""Each source's buffer fills up while the engine is away, and senders have to wait."""
 
 REDUCE = {
     "type": "reduce",
@@ -122,7 +122,7 @@ class System:
     def start_collector(self, *, waits: bool = True) -> None:
         self.life += 1
         self.collector = Collector(
-            self.configuration, self.folder / "collector", SMALL_BUFFER, waits=waits
+            self.configuration, self.folder / "collector", SMALL, waits=waits
         )
 
     def kill_collector(self, chance: random.Random) -> None:

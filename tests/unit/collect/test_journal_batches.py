@@ -69,3 +69,15 @@ async def test_a_batch_is_given_out_again_by_rewind(tmp_path: Path) -> None:
     await journal.remove(first)
     await until(delivering.done)
     await journal.close()
+
+
+async def test_a_batch_that_is_being_written_is_not_forgotten(tmp_path: Path) -> None:
+    journal = await _open(tmp_path)
+    delivering = asyncio.create_task(journal.deliver("a-0-1", CHUNKS))
+    await asyncio.sleep(0)
+    await journal.forget("a", ())
+    segment = await journal.next_segment()
+    assert [record.events for record in segment.records()] == [1, 1]
+    await journal.remove(segment)
+    await delivering
+    await journal.close()

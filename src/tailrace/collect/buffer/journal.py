@@ -172,8 +172,14 @@ class Journal:
         """Make a segment of `chunks` alone, whose token is `name`; comes back once it is removed."""
         sequence, self._next_sequence = self._next_sequence, self._next_sequence + 1
         entries = _as_entries(list(chunks), self._clock.now_ms())
-        segment = await self._write_batch(name, sequence, entries)
-        removed = self._batches[segment.path] = asyncio.get_running_loop().create_future()
+        path = self.folder / f"{name}{NAMED_SUFFIX}"
+        # From now on, so that nobody takes what is just being written for something left behind.
+        removed = self._batches[path] = asyncio.get_running_loop().create_future()
+        try:
+            segment = await self._write_batch(path, sequence, entries)
+        except BaseException:
+            del self._batches[path]
+            raise
         self._stored_bytes += segment.size_bytes
         self._stored_events += segment.events
         self._finished.append(segment)
@@ -303,14 +309,13 @@ class Journal:
         for path in self.folder.glob(f"*{NAMED_SUFFIX}"):
             self._disk.cut(path, 0)
 
-    async def _write_batch(self, name: str, sequence: int, entries: list[Entry]) -> Segment:
+    async def _write_batch(self, path: Path, sequence: int, entries: list[Entry]) -> Segment:
         """A finished segment, however long the disk is full."""
 
         def write() -> Segment | None:
-            path = self.folder / f"{name}{NAMED_SUFFIX}"
             self._disk.remove(path)
             writer = SegmentWriter.create(
-                self._disk, self.folder, sequence, self._clock.now_ms(), name
+                self._disk, self.folder, sequence, self._clock.now_ms(), path.stem
             )
             try:
                 writer.commit(entries)
@@ -328,7 +333,7 @@ class Journal:
                 continue
             self._say_disk_works()
             if segment is None:
-                raise RuntimeError(f"BUG: the batch {name} is empty")
+                raise RuntimeError(f"BUG: the batch {path.stem} is empty")
             return segment
 
     def _report(self, recovered: Recovered) -> None:

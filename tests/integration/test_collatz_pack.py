@@ -21,6 +21,7 @@ from tests.processes import Process
 from tests.web_system import free_port, start_web
 
 BEYOND_64_BITS = 64848224337147
+NUMBERS = (3, 6, 7, 27, BEYOND_64_BITS)
 COUNT = "SELECT toUInt32(count()) FROM rikstv.data_series"
 
 
@@ -43,7 +44,7 @@ class System:
 
     def get(self, path: str, **parameters: Any) -> httpx.Response:
         """A GET of the pages."""
-        return httpx.get(f"{self.web.url}{path}", params=parameters, timeout=60)
+        return httpx.get(f"{self.web.url}{path}", params=parameters or None, timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -160,3 +161,94 @@ def test_two_collectors_of_one_group_bring_every_step_once(
         "toUInt32((SELECT sum(messages) FROM rikstv.arrivals)) AS arrivals"
     )
     assert summed == {"chains": 10_000, "arrivals": 10_000}
+
+
+@pytest.fixture
+def stored(empty: System) -> System:
+    """The chains of 3, 6, 7, 27 and of a number whose values need more than 64 bits."""
+    body = messages(*NUMBERS).decode()
+    empty.engine.execute(f"INSERT INTO rikstv.intake (json) FORMAT JSONAsString\n{body}")
+    return empty
+
+
+def test_the_four_questions_have_their_answers(stored: System) -> None:
+    assert stored.get("/longest_step_chain").json() == {"longest": BEYOND_64_BITS}
+    assert stored.get("/highest_value").json() == {"longest": BEYOND_64_BITS}
+    for value in (3, 10, 107, 9232, 1274106920208158465786267728):
+        expected = [[number] for number in NUMBERS if value in chain(number)]
+        assert expected
+        assert stored.get(f"/part/{value}").json() == expected
+    paged = stored.get("/part/10", limit=2)
+    assert paged.json() == [[3], [6]]
+    following = httpx.get(paged.links["next"]["url"]).json()
+    assert following == [[7], [27]]
+    for path, kind, begins in (
+        ("/plot/27", "image/png", b"\x89PNG\r\n"),
+        ("/plot/27?format=svg&theme=dark&from=5&to=50", "image/svg+xml", b"<?xml"),
+        (f"/plot/{BEYOND_64_BITS}?scale=linear", "image/png", b"\x89PNG\r\n"),
+    ):
+        answer = stored.get(path)
+        assert answer.headers["content-type"] == kind
+        assert answer.content.startswith(begins)
+
+
+def test_pages_show_values_as_text(stored: System) -> None:
+    records = stored.get("/collatz")
+    assert "1,274,106,920,208,158,465,786,267,728" in records.text
+    assert f"/plot/{BEYOND_64_BITS}/page" in records.text
+    page = stored.get("/plot/27/page", **{"from": "70", "to": "80"}).text
+    assert "9,232" in page
+    assert 'src="/plot/27?format=svg&amp;theme=dark&amp;from=70&amp;to=80&amp;scale=log"' in page
+    found = stored.get("/collatz/find", number=27)
+    assert (found.status_code, found.headers["location"]) == (303, "/plot/27/page")
+
+
+def test_a_chain_is_checked_against_what_has_come(stored: System) -> None:
+    whole = stored.get("/chain/27").json()
+    assert (whole["steps"], whole["highest"], whole["is_whole"]) == (111, 9232, True)
+    assert whole["values"] == list(chain(27))
+    assert (whole["stored_messages"], whole["repeated_messages"]) == (112, 0)
+    damaged = "".join(
+        f'{{"Number":5,"Step":{step},"Value":{value}}}\n'
+        for step, value in [(0, 5), (0, 5), (1, 16), (2, 9), (9, 1)]
+    )
+    stored.engine.execute(f"INSERT INTO rikstv.intake (json) FORMAT JSONAsString\n{damaged}")
+    found = stored.get("/chain/5").json()
+    assert not found["is_whole"]
+    assert found["missing_steps"] == [2, 3, 4, 5]
+    assert found["wrong_steps"] == [
+        {"step": 2, "stored": [9], "expected": 8},
+        {"step": 9, "stored": [1], "expected": None},
+    ]
+    assert (found["stored_messages"], found["repeated_messages"]) == (5, 1)
+    absent = stored.get("/chain/8").json()
+    assert (absent["values"], absent["stored_messages"]) == ([8, 4, 2, 1], 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/plot/11", 404),
+        ("/plot/11/page", 404),
+        ("/plot/27?from=200", 404),
+        ("/part/11111", 404),
+        ("/part/0", 422),
+        ("/part/-5", 422),
+        ("/part/x", 422),
+        ("/part/1.5", 422),
+        ("/part/" + "9" * 39, 422),
+        ("/plot/18446744073709551616", 422),
+        ("/plot/27?format=gif", 422),
+        ("/chain/0", 422),
+    ],
+)
+def test_what_cannot_be_answered_says_so(stored: System, path: str, status: int) -> None:
+    answer = stored.get(path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_without_chains_there_are_no_records(empty: System) -> None:
+    assert empty.get("/longest_step_chain").status_code == 404
+    assert empty.get("/highest_value").status_code == 404
+    assert "No chain has come yet" in empty.get("/collatz").text

@@ -27,6 +27,12 @@ class Host(Protocol):
     def now(self) -> datetime:
         """The current moment, UTC."""
 
+    def page(self, template: str, **values: object) -> str:
+        """The HTML of a template in the pack's folder `templates/`, in the look of the other pages.
+
+        It extends `pack.html` and fills the block `page`. Every text is escaped.
+        """
+
 
 class RouterFactory(Protocol):
     """What `routes:` in `pack.yaml` names."""

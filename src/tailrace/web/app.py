@@ -95,7 +95,7 @@ def create_app(settings: Settings, store: Reader, clock: Clock | None = None) ->
     ):
         app.include_router(router)
     for pack in find_packs(settings):
-        app.include_router(routes_of(pack, store, clock))
+        app.include_router(routes_of(pack, store, clock, context.renderer))
     app.include_router(static.router())
     app.add_middleware(SecurityHeaders)
     app.add_middleware(CountRequests, metrics=context.metrics, clock=clock)

@@ -18,6 +18,7 @@ from tailrace.packs import Pack
 from tailrace.packs.host import RouterFactory
 from tailrace.search.logs import Reader
 from tailrace.store import Limits
+from tailrace.web.render import Renderer
 
 PACK_LIMITS: Final = Limits(max_seconds=30.0, max_rows=1_000_000)
 _NOT_THERE: Final = (60, 81)
@@ -28,9 +29,10 @@ _NOT_THERE: Final = (60, 81)
 class PackHost:
     """The `Host` of one pack's routes."""
 
-    pack: str
+    pack: Pack
     store: Reader
     clock: Clock
+    renderer: Renderer
 
     async def query(
         self, sql: str, parameters: Mapping[str, Any] | None = None
@@ -42,8 +44,8 @@ class PackHost:
             if error.code in _NOT_THERE:
                 raise HTTPException(
                     503,
-                    f"cannot answer: the tables of {self.pack!r} are not there. "
-                    f"`tailrace setup {self.pack}` makes them",
+                    f"cannot answer: the tables of {self.pack.name!r} are not there. "
+                    f"`tailrace setup {self.pack.name}` makes them",
                 ) from error
             raise
         if result.statistics.limit:
@@ -56,11 +58,16 @@ class PackHost:
         """The current moment, UTC."""
         return datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC)
 
+    def page(self, template: str, **values: object) -> str:
+        """The HTML of one of the pack's own templates."""
+        return self.renderer.render(template, **values)
 
-def routes_of(pack: Pack, store: Reader, clock: Clock) -> APIRouter:
+
+def routes_of(pack: Pack, store: Reader, clock: Clock, renderer: Renderer) -> APIRouter:
     """The routes of a pack, under its name in `/docs`."""
     router = APIRouter(tags=[pack.name])
     if pack.routes is not None:
         make: RouterFactory = pack.load(pack.routes)
-        router.include_router(make(PackHost(pack.name, store, clock)))
+        own = renderer.of_folder(pack.folder / "templates")
+        router.include_router(make(PackHost(pack, store, clock, own)))
     return router

@@ -9,9 +9,10 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined
 
 from tailrace.search.parse import parse
 from tailrace.search.syntax import Match, leaves
@@ -92,9 +93,11 @@ def short_count(count: int) -> str:
 class Renderer:
     """The templates, with the few functions that they use."""
 
-    def __init__(self, static: StaticFiles) -> None:
+    def __init__(self, static: StaticFiles, folder: Path | None = None) -> None:
+        ours = PackageLoader("tailrace.web", "templates")
+        self._static = static
         self._environment = Environment(
-            loader=PackageLoader("tailrace.web", "templates"),
+            loader=ChoiceLoader([ours, FileSystemLoader(folder)]) if folder else ours,
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -106,6 +109,10 @@ class Renderer:
             short_count=short_count,
             to_json=json.dumps,
         )
+
+    def of_folder(self, folder: Path) -> "Renderer":
+        """These templates, and those of a folder beside them."""
+        return Renderer(self._static, folder)
 
     def render(self, template: str, **values: object) -> str:
         """The HTML of a template."""

@@ -1,0 +1,2 @@
+-- Chains, and messages.
+SELECT uniq(number), sum(messages) FROM rikstv.chains

@@ -12,7 +12,7 @@ from tailrace.collect.options import BasicAuth, BearerAuth, ClientTls
 def auth_of(auth: BasicAuth | BearerAuth | None) -> httpx.Auth | None:
     """What the option `auth` asks for."""
     if isinstance(auth, BearerAuth):
-        return _Bearer(auth.token.get_secret_value())
+        return TokenAuth("Bearer", auth.token.get_secret_value())
     return httpx.BasicAuth(auth.user, auth.password.get_secret_value()) if auth else None
 
 
@@ -27,9 +27,11 @@ def client_context(tls: ClientTls) -> ssl.SSLContext:
     return context
 
 
-class _Bearer(httpx.Auth):
-    def __init__(self, token: str) -> None:
-        self._value = f"Bearer {token}"
+class TokenAuth(httpx.Auth):
+    """A token in the header `Authorization`, after the name of its scheme."""
+
+    def __init__(self, scheme: str, token: str) -> None:
+        self._value = f"{scheme} {token}"
 
     @override
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:

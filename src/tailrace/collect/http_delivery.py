@@ -20,11 +20,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx
+from typing_extensions import override
 
 from tailrace.collect.http_client import client_context
 from tailrace.collect.options import Batch, ClientTls, Request
 from tailrace.collect.retry import RateLimit, Trouble
-from tailrace.collect.sink import Bytes, Delivery, Piece, RejectedRow, SinkBatch, SinkContext
+from tailrace.collect.sink import (
+    Bytes,
+    Delivery,
+    Piece,
+    RejectedRow,
+    Sink,
+    SinkBatch,
+    SinkContext,
+)
 
 CANNOT_NOW = frozenset({408, 425, 429})
 NOBODYS_FAULT = frozenset({401, 402, 403, 404, 405, 407, 410, 501})
@@ -187,6 +196,40 @@ def _judge(response: httpx.Response) -> str:
 def _retry_after_secs(response: httpx.Response) -> float:
     text = response.headers.get("retry-after", "")
     return min(float(text), MOST_RETRY_AFTER_SECS) if text.isdecimal() else 0.0
+
+
+class HttpDeliverySink(Sink):
+    """A sink whose encoder frames events by `length_delimited`, and which sends them like this."""
+
+    def __init__(
+        self,
+        target: Target,
+        context: SinkContext,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.batch_max_bytes = target.batch.max_bytes
+        self.batch_max_events = target.batch.max_events
+        self.batch_timeout_secs = target.batch.timeout_secs
+        self.concurrency = target.request.most_at_once
+        self.adapts_concurrency = target.request.concurrency == "adaptive"
+        self._server = HttpDelivery(target, context, transport)
+
+    @property
+    @override
+    def is_well(self) -> bool:
+        return self._server.is_well
+
+    @override
+    async def takes_lines(self, added_fields: frozenset[str]) -> bool:
+        return False
+
+    @override
+    async def deliver(self, batch: SinkBatch) -> Delivery:
+        return await self._server.deliver(batch)
+
+    @override
+    async def close(self) -> None:
+        await self._server.close()
 
 
 def _no_answer(uri: str, error: Exception) -> str:

@@ -6,18 +6,19 @@ crashes. InfluxDB 1 answers 400 when it has taken some points of a request and n
 request is sent again in halves until those that it does not take are alone.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 
 import httpx
 from typing_extensions import override
 
-from tailrace.collect.http_delivery import HttpDelivery, Target
-from tailrace.collect.sink import Delivery, Encoder, Sink, SinkBatch, SinkContext
+from tailrace.collect.http_client import TokenAuth
+from tailrace.collect.http_delivery import HttpDeliverySink, Target
+from tailrace.collect.sink import Encoder, SinkContext
 from tailrace.collect.sinks.influxdb_logs.config import InfluxdbLogsConfig
 from tailrace.collect.sinks.influxdb_logs.encode import PointEncoder
 
 
-class InfluxdbLogsSink(Sink):
+class InfluxdbLogsSink(HttpDeliverySink):
     """See the module."""
 
     def __init__(
@@ -27,11 +28,6 @@ class InfluxdbLogsSink(Sink):
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._config = config
-        self.batch_max_bytes = config.batch.max_bytes
-        self.batch_max_events = config.batch.max_events
-        self.batch_timeout_secs = config.batch.timeout_secs
-        self.concurrency = config.request.most_at_once
-        self.adapts_concurrency = config.request.concurrency == "adaptive"
         target = Target(
             "POST",
             config.write_uri,
@@ -42,12 +38,7 @@ class InfluxdbLogsSink(Sink):
             config.write_parameters,
             _auth(config),
         )
-        self._server = HttpDelivery(target, context, transport)
-
-    @property
-    @override
-    def is_well(self) -> bool:
-        return self._server.is_well
+        super().__init__(target, context, transport)
 
     @override
     async def check(self) -> str | None:
@@ -57,10 +48,6 @@ class InfluxdbLogsSink(Sink):
         if isinstance(answer, str):
             return answer
         return None if answer.is_success else f"{self._config.health_uri} says {answer.status_code}"
-
-    @override
-    async def takes_lines(self, added_fields: frozenset[str]) -> bool:
-        return False
 
     @override
     async def encoder(self) -> Encoder:
@@ -77,14 +64,6 @@ class InfluxdbLogsSink(Sink):
             config.encoding,
         )
 
-    @override
-    async def deliver(self, batch: SinkBatch) -> Delivery:
-        return await self._server.deliver(batch)
-
-    @override
-    async def close(self) -> None:
-        await self._server.close()
-
 
 def _request(points: Sequence[bytes]) -> tuple[bytes, dict[str, str]]:
     return b"\n".join(points), {"Content-Type": "text/plain; charset=utf-8"}
@@ -92,18 +71,8 @@ def _request(points: Sequence[bytes]) -> tuple[bytes, dict[str, str]]:
 
 def _auth(config: InfluxdbLogsConfig) -> httpx.Auth | None:
     if config.token is not None:
-        return _Token(config.token.get_secret_value())
+        return TokenAuth("Token", config.token.get_secret_value())
     if config.username is None:
         return None
     password = config.password
     return httpx.BasicAuth(config.username, password.get_secret_value() if password else "")
-
-
-class _Token(httpx.Auth):
-    def __init__(self, token: str) -> None:
-        self._value = f"Token {token}"
-
-    @override
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["Authorization"] = self._value
-        yield request

@@ -10,14 +10,12 @@ The frame is either text or base64, whatever bytes it holds. The fields, and the
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """What was in a line."""
 
     frame: bytes

@@ -82,6 +82,11 @@ class Frame:
     envelope: Envelope | None = None
     """What it came in, with fields for its events."""
 
+    @property
+    def peer(self) -> str:
+        """Who sent it."""
+        return self.envelope.peer if self.envelope else self.origin.peer
+
 
 def read_origin(metadata: bytes) -> tuple[Origin, bool]:
     """Where a record came from, and whether it is one frame rather than lines."""
@@ -145,18 +150,13 @@ def frames(records: Iterator[Record]) -> Iterator[Frame]:
         reason = read_reject_reason(record.metadata)
         payload = bytes(record.payload)
         if b'"enveloped"' in record.metadata:
-            yield from _enveloped(payload, record.received_at_ms)
+            for line in payload.splitlines():
+                envelope = unpack(line)
+                yield Frame(envelope.frame, origin, record.received_at_ms, envelope=envelope)
             continue
         for data in [payload] if one_frame else payload.split(b"\n"):
             if data and data != b"\r":
                 yield Frame(data.removesuffix(b"\r"), origin, record.received_at_ms, reason)
-
-
-def _enveloped(payload: bytes, received_at_ms: int) -> Iterator[Frame]:
-    for line in payload.splitlines():
-        envelope = unpack(line)
-        origin = Origin(envelope.peer)
-        yield Frame(envelope.frame, origin, received_at_ms, envelope=envelope)
 
 
 class Pipeline:
@@ -249,7 +249,7 @@ class Pipeline:
             except DecodeError as error:
                 processed.rejected.append(
                     RejectedRow(
-                        source_id, frame.origin.peer, frame.received_at_ms, error.reason, frame.data
+                        source_id, frame.peer, frame.received_at_ms, error.reason, frame.data
                     )
                 )
                 processed.counts[source_id, "rejected", ""] += 1

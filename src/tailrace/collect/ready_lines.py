@@ -27,6 +27,7 @@ def are_ready(spec: PipelineSpec, encoders: Mapping[str, Encoder]) -> bool:
     """Whether a source's lines are what its sinks want."""
     return (
         spec.codec in READY_CODECS
+        and not spec.enveloped
         and not spec.transforms
         and all(encoder.writes_events_as_they_are() for encoder in encoders.values())
         and all(spec.sink_inputs[name] == (spec.decoded,) for name in encoders)

@@ -36,11 +36,15 @@ class Timestamp(str):
     __slots__ = ()
 
 
-@lru_cache(256)
 def as_timestamp(milliseconds: int) -> Timestamp:
     """Milliseconds since 1970 as an event has them."""
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return Timestamp(moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds % 1000:03d}Z")
+    return Timestamp(f"{_second(milliseconds // 1000)}{milliseconds % 1000:03d}Z")
+
+
+@lru_cache(256)
+def _second(seconds: int) -> str:
+    """The beginning of all timestamps of a second."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
 
 
 @dataclass(slots=True)

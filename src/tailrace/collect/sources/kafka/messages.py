@@ -99,7 +99,9 @@ class EnvelopeRenderer:
     """Messages in envelopes, with the fields that the options name."""
 
     def __init__(self, config: KafkaConfig) -> None:
-        self._config = config
+        self._key, self._offset = config.key_field, config.offset_key
+        self._headers = config.headers_key
+        self._topic, self._partition = config.topic_key, config.partition_key
         self._by_lines = config.framing.method == "newline_delimited"
         self._most_bytes = config.framing.newline_delimited.max_length
 
@@ -107,47 +109,53 @@ class EnvelopeRenderer:
         """Frames in the order of the messages."""
         packed: list[bytes] = []
         too_long: list[Frames] = []
+        origin, fields = _origin(messages[0]), self._common_fields(messages[0])
         for message in messages:
             good, long = self._frames_of(message)
             if good:
-                fields, timestamp_ms = self._fields(message), _timestamp_ms(message)
-                packed += [pack(each, place_of(message), timestamp_ms, fields) for each in good]
-            too_long += [_too_long(each, message) for each in long]
+                peer = f"{origin.peer}@{message.offset()}"
+                self._set_fields(fields, message)
+                timestamp_ms = _timestamp_ms(message)
+                packed += [pack(each, peer, timestamp_ms, fields) for each in good]
+            if long:
+                too_long += [_too_long(each, message) for each in long]
         if not packed:
             return too_long
-        payload, origin = b"".join(packed), _origin(messages[0])
-        return [Frames(payload, len(packed), origin, enveloped=True), *too_long]
+        return [Frames(b"".join(packed), len(packed), origin, enveloped=True), *too_long]
 
-    def _frames_of(self, message: Message) -> tuple[list[bytes], list[bytes]]:
+    def _frames_of(self, message: Message) -> tuple[Sequence[bytes], Sequence[bytes]]:
         """The frames of a message, and those of its lines that are too long."""
         value = message.value()
         if not value:
-            return [], []
+            return (), ()
         if not self._by_lines:
-            return [value], []
+            return (value,), ()
         lines = [line for each in value.split(b"\n") if (line := each.removesuffix(b"\r"))]
         most = self._most_bytes
         if most is None:
-            return lines, []
+            return lines, ()
         return [one for one in lines if len(one) <= most], [x for x in lines if len(x) > most]
 
-    def _fields(self, message: Message) -> dict[str, Any]:
-        config = self._config
+    def _common_fields(self, message: Message) -> dict[str, Any]:
+        """What all messages of a partition have."""
         fields: dict[str, Any] = {}
-        if config.key_field:
-            fields[config.key_field] = _text(message.key())
-        if config.topic_key:
-            fields[config.topic_key] = message.topic()
-        if config.partition_key:
-            fields[config.partition_key] = message.partition()
-        if config.offset_key:
-            fields[config.offset_key] = message.offset()
-        if config.headers_key:
-            headers = message.headers() or []
-            fields[config.headers_key] = {
+        if self._topic:
+            fields[self._topic] = message.topic()
+        if self._partition:
+            fields[self._partition] = message.partition()
+        return fields
+
+    def _set_fields(self, fields: dict[str, Any], message: Message) -> None:
+        """What each message has of its own."""
+        if self._key:
+            fields[self._key] = _text(message.key())
+        if self._offset:
+            fields[self._offset] = message.offset()
+        if self._headers:
+            headers = message.headers() or ()
+            fields[self._headers] = {
                 name: _text(value) for name, value in headers if value is not None
             }
-        return fields
 
 
 def renderer(config: KafkaConfig, decode: Callable[[bytes], list[dict[str, Any]]]) -> Render:

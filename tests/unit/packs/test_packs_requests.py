@@ -126,6 +126,9 @@ class FakeHost:
     def now(self) -> datetime:
         return NOW
 
+    def page(self, template: str, **values: object) -> str:
+        raise AssertionError(f"{template}: this pack has no pages")
+
 
 async def get(host: FakeHost, path: str, **parameters: str) -> httpx.Response:
     app = FastAPI()

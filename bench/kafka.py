@@ -125,6 +125,7 @@ def through_collector(
             time.sleep(0.05)
         secs, rows = time.monotonic() - first, messages - at_first
         after = [cpu_secs(engine), cpu_secs(map(psutil.Process, brokers)), collector.cpu().all]
+        memory_mb = collector.memory_mb()
         if found != messages:
             raise RuntimeError(f"the table has {found:,} rows in place of {messages:,}")
     used = dict(
@@ -136,6 +137,7 @@ def through_collector(
             Figure(f"the same, CPU of the {name} for a million messages", 1e9 * spent / rows, "ms")
             for name, spent in used.items()
         ),
+        Figure("the same, memory of the collector", memory_mb, "MB"),
     ]
 
 

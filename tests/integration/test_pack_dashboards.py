@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tailrace.packs import Pack, find_packs
+from tailrace.packs import Pack, find_packs, find_required
 from tailrace.packs.dashboard import FILE_NAME, Panel, read_dashboard
 from tailrace.settings import Settings
 from tailrace.store import Store
@@ -32,7 +32,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     with start_engine(data_dir, {"TZ": "Asia/Kolkata"}) as engine:
         settings = Settings.read(engine_port=engine.port, data_dir=data_dir)
         with Store.from_settings(settings) as opened:
-            set_up(opened, find_packs(settings, [pack.name for pack in PACKS]), settings)
+            set_up(opened, find_required(settings, [pack.name for pack in PACKS]), settings)
             yield opened
 
 

@@ -25,14 +25,22 @@ def lines(batch: Batch) -> list[int]:
 def test_intents_are_written_and_read() -> None:
     intents = [Intent(5, 9, "a1"), Intent.new(9, 11)]
     assert write(intents).startswith("tailrace1 5-9:a1 9-11:")
-    assert read(write(intents)) == intents
+    assert read(write(intents), 5) == intents
     assert write([]) == ""
     assert Intent.new(1, 2) != Intent.new(1, 2)
 
 
 def test_what_others_write_beside_an_offset_is_no_intent() -> None:
     for text in (None, "", "x", "tailrace1", "tailrace1 ", "tailrace1 a-b:c", "tailrace2 1-2:c"):
-        assert read(text) == []
+        assert read(text, 1) == []
+    for text in ("1-1:c", "1-9:c 8-12:d", "1-9:../c", "1-9:c x", "+1-9:c", "1_0-20:c"):
+        assert read(f"tailrace1 {text}", 1) == []
+
+
+def test_a_text_that_was_copied_to_another_offset_is_no_intent() -> None:
+    text = write([Intent(100, 250, "aa")])
+    assert [read(text, offset) for offset in (-1001, 0, 99, 120, 250)] == [[]] * 5
+    assert read(text, 100) == [Intent(100, 250, "aa")]
 
 
 def test_a_full_file_of_intents_fits_beside_an_offset() -> None:
@@ -109,6 +117,15 @@ def test_messages_that_are_gone_by_then_are_missed_by_nobody() -> None:
     assert one.state == (13, "")
 
 
+def test_a_topic_that_is_made_anew_meanwhile_has_batches_of_its_own() -> None:
+    one = partition()
+    one.take(messages(500, 501), 0)
+    one.take(messages(0, 1), 0)
+    old, new = one.cut(0, AT_ONCE)
+    assert (old.intent.first, old.intent.end, lines(old)) == (500, 502, [500, 501])
+    assert (new.intent.first, new.intent.end, lines(new)) == (0, 2, [0, 1])
+
+
 def test_intents_of_a_topic_that_was_made_anew_mean_nothing() -> None:
     one = partition(Intent(500, 800, "aa"))
     one.take(messages(0, 1), 0)
@@ -154,7 +171,7 @@ def test_every_message_is_there_once_however_often_its_readers_die(data: st.Data
 
     for is_last in [False] * data.draw(st.integers(0, 6)) + [True]:
         max_events = data.draw(st.integers(1, 9))
-        one = partition(*read(committed[1]), max_events=max_events)
+        one = partition(*read(committed[1], committed[0]), max_events=max_events)
         rest = [offset for offset in log if offset >= committed[0]]
         under_way: list[Batch] = []
         for _ in range(1000 if is_last else data.draw(st.integers(0, 12))):

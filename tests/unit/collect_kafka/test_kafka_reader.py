@@ -119,7 +119,7 @@ def test_an_intent_is_written_before_and_the_offset_after_the_delivery(
         batch = member.next_batch()
         assert lines(batch) == [0, 1, 2, 3, 4]
         offset, text = cluster.committed("g", "t")
-        assert (offset, read(text)) == (0, [batch.intent])
+        assert (offset, read(text, offset)) == (0, [batch.intent])
         wait_until(lambda: lag(member) == 5, waiting)
         member.reader.delivered(batch)
         wait_until(lambda: cluster.committed("g", "t") == (5, ""), waiting)
@@ -196,23 +196,33 @@ class FakeConsumer:
         self.committed_offsets: list[TopicPartition] = []
         self.calls: list[str] = []
         self.lost = False
+        self.has_changed = False
+        self.paused: set[int] = set()
+        self.assigned = 1
+        self.beside = ""
         self.turns = threading.Semaphore(0)
 
     def subscribe(self, topics: list[str], **callbacks: Any) -> None:
         self.callbacks = callbacks
-        callbacks["on_assign"](self, [TopicPartition("t", 0)])
+        callbacks["on_assign"](self, [TopicPartition("t", n) for n in range(self.assigned)])
 
     def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
         if self.failures:
             raise self.failures.pop()
-        return [TopicPartition(one.topic, one.partition, 0) for one in partitions]
+        return [
+            TopicPartition(one.topic, one.partition, 0, metadata=self.beside) for one in partitions
+        ]
 
     def consume(self, number: int, timeout: float) -> list[Any]:
         self.turns.release()
         if self.lost:
             self.callbacks["on_lost"](self, [TopicPartition("t", 0)])
             self.lost = False
-        found, self.messages = self.messages, []
+        if self.has_changed:
+            self.callbacks["on_assign"](self, [])
+            self.has_changed = False
+        found = [one for one in self.messages if one.partition() not in self.paused]
+        self.messages = [one for one in self.messages if one not in found]
         return found
 
     def commit(self, *, offsets: list[TopicPartition], asynchronous: bool) -> list[TopicPartition]:
@@ -222,14 +232,13 @@ class FakeConsumer:
         self.committed_offsets = offsets
         return offsets
 
-    def assignment(self) -> list[TopicPartition]:
-        return [TopicPartition("t", 0)]
-
     def pause(self, partitions: list[TopicPartition]) -> None:
         self.calls.append("pause")
+        self.paused |= {one.partition for one in partitions}
 
     def resume(self, partitions: list[TopicPartition]) -> None:
         self.calls.append("resume")
+        self.paused -= {one.partition for one in partitions}
 
     def close(self) -> None:
         self.calls.append("close")
@@ -255,7 +264,7 @@ def test_nothing_is_handed_over_whose_intent_cannot_be_written() -> None:
         assert member.handed_over.empty()
         batch = member.next_batch()
         (place,) = consumer.committed_offsets
-        assert read(place.metadata) == [batch.intent]
+        assert read(place.metadata, place.offset) == [batch.intent]
     assert consumer.calls[-1] == "close"
 
 
@@ -274,10 +283,42 @@ def test_partitions_are_paused_while_too_much_is_held() -> None:
         consumer.messages = [FakeMessage(number) for number in range(4)]
         batches = [member.next_batch() for _ in range(4)]
         wait_until(lambda: "pause" in consumer.calls, threading.Event())
-        assert "resume" not in consumer.calls
+        assert consumer.paused == {0}
         for batch in batches:
             member.reader.delivered(batch)
-        wait_until(lambda: "resume" in consumer.calls, threading.Event())
+        wait_until(lambda: not consumer.paused, threading.Event())
+
+
+def test_a_rebalance_that_changes_nothing_leaves_no_partition_paused() -> None:
+    consumer = FakeConsumer()
+    with running(faked(consumer, max_bytes=1), drain_secs=0) as member:
+        member.reader._most_held_bytes = 4
+        consumer.some_turns()
+        consumer.messages = [FakeMessage(number) for number in range(4)]
+        batches = [member.next_batch() for _ in range(4)]
+        wait_until(lambda: consumer.paused == {0}, threading.Event())
+        for batch in batches[:2]:
+            member.reader.delivered(batch)
+        # As much as may be held, which is more than what ends a pause.
+        wait_until(lambda: member.reader._under_way_bytes == 4, threading.Event())
+        consumer.has_changed = True
+        wait_until(lambda: not consumer.has_changed, threading.Event())
+        for batch in batches[2:]:
+            member.reader.delivered(batch)
+        wait_until(lambda: not consumer.paused, threading.Event())
+        consumer.messages = [FakeMessage(4)]
+        assert lines(member.next_batch()) == [4]
+
+
+def test_parts_of_batches_that_are_made_again_do_not_block_each_other() -> None:
+    consumer = FakeConsumer()
+    consumer.assigned, consumer.beside = 3, "tailrace1 0-4:aa"
+    with running(faked(consumer), drain_secs=0) as member:
+        member.reader._most_held_bytes = 10
+        consumer.messages = [FakeMessage(n, where=("t", m)) for n in range(3) for m in range(3)]
+        wait_until(lambda: not consumer.messages, threading.Event())
+        consumer.messages = [FakeMessage(3, where=("t", m)) for m in range(3)]
+        assert member.deliver(12) == [0, 1, 2, 3] * 3
 
 
 def test_partitions_that_are_lost_are_forgotten() -> None:

@@ -11,6 +11,7 @@ and made anew, whose offsets begin at 0 again, and not what somebody wants to re
 set the group's offsets back.
 """
 
+import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ FIRST_WORD = "tailrace1"
 MARK_BYTES = 6
 MOST_INTENTS = 8
 """Beside one offset; brokers keep no more than 4096 bytes there, unless they are told otherwise."""
+
+
+_INTENT = re.compile(r"([0-9]{1,19})-([0-9]{1,19}):([0-9a-f]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +45,20 @@ def write(intents: Iterable[Intent]) -> str:
     return " ".join([FIRST_WORD, *words]) if words else ""
 
 
-def read(text: str | None) -> list[Intent]:
-    """The intents in a text; none where somebody else wrote it."""
+def read(text: str | None, offset: int) -> list[Intent]:
+    """The intents in a text beside an offset; none where somebody else wrote it.
+
+    Tools that copy a group's offsets to another cluster take the text along, which speaks of other
+    messages there: what is ours begins at the offset that it stands beside.
+    """
     first_word, *words = (text or "").split(" ")
-    if first_word != FIRST_WORD:
+    found = [_INTENT.fullmatch(word) for word in words]
+    if first_word != FIRST_WORD or not found:
         return []
-    try:
-        return [_read_one(word) for word in words]
-    except ValueError:
-        return []
-
-
-def _read_one(word: str) -> Intent:
-    span, _, mark = word.partition(":")
-    first, _, end = span.partition("-")
-    return Intent(int(first), int(end), mark)
+    intents = [Intent(int(one[1]), int(one[2]), one[3]) for one in found if one]
+    at = offset
+    for intent in intents:
+        if intent.first < at or intent.end <= intent.first:
+            return []
+        at = intent.end
+    return intents if len(intents) == len(found) and intents[0].first == offset else []

@@ -116,6 +116,11 @@ class Partition:
         return f"{topic}@{self.number}@"
 
     @property
+    def makes_again(self) -> bool:
+        """Whether batches that were left are not all made again yet."""
+        return bool(self._left)
+
+    @property
     def left_names(self) -> set[str]:
         """Names of the batches that will be made again."""
         return {Batch(self, intent, (), 0, is_new=False).name for intent in self._left}
@@ -136,6 +141,10 @@ class Partition:
         """Take what was read next."""
         while messages and self._left:
             messages = self._take_again(messages, now)
+        if self._open and messages and offset_of(messages[0]) < self._open.end:
+            # The topic was made anew while we had it: a batch is of one topic.
+            self._full.append(self._open)
+            self._open = None
         while messages:
             room = self._room(messages)
             self._gather(messages[:room], now)

@@ -88,7 +88,8 @@ class Reader:
         self._delivered: SimpleQueue[Batch] = SimpleQueue()
         self._under_way_bytes = 0
         self._most_held_bytes = max(MOST_HELD_BYTES, 4 * surroundings.limits.max_bytes)
-        self._is_paused = False
+        self._paused: set[Place] | None = set()
+        """None after a rebalance: which partitions are paused then is to be told anew."""
         self._stopping = threading.Event()
         self._drain_secs = config.drain_secs
         self._lag_at = 0.0
@@ -162,14 +163,24 @@ class Reader:
                 self.complain(error)
 
     def _hold_back(self) -> None:
+        """Read nothing while too much is held, but for what lets go of some of it.
+
+        A batch that is made again leaves when all of its messages are here. While many partitions
+        wait for that, and nothing is on its way, one of them goes on.
+        """
         waiting = sum(partition.waiting_bytes for partition in self._partitions.values())
         held = waiting + self._under_way_bytes
-        if not self._is_paused and held > self._most_held_bytes:
-            self._consumer.pause(self._consumer.assignment())
-            self._is_paused = True
-        elif self._is_paused and held < self._most_held_bytes / 2:
-            self._consumer.resume(self._consumer.assignment())
-            self._is_paused = False
+        most = self._most_held_bytes / 2 if self._paused else self._most_held_bytes
+        paused = set(self._partitions) if held > most else set()
+        if not self._under_way_bytes:
+            again = (place for place in paused if self._partitions[place].makes_again)
+            paused.discard(min(again, default=("", -1)))
+        if paused == self._paused:
+            return
+        for place in self._partitions:
+            move = self._consumer.pause if place in paused else self._consumer.resume
+            move([TopicPartition(*place)])
+        self._paused = paused
 
     def _note_delivered(self) -> None:
         with suppress(Empty):
@@ -242,7 +253,7 @@ class Reader:
         return done
 
     def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        self._is_paused = False
+        self._paused = None
         known = self._committed(partitions)
         self._begin_at([one for one in known if one.offset < 0])
         for one in known:
@@ -251,7 +262,7 @@ class Reader:
                 one.partition,
                 self._around.render,
                 self._around.limits,
-                read(one.metadata) if one.offset >= 0 else (),
+                read(one.metadata, one.offset),
             )
             self._partitions[one.topic, one.partition] = partition
             self._around.hand_over(Left(partition.prefix, partition.left_names))

@@ -154,5 +154,8 @@ def test_only_a_row_of_vrl_goes_the_short_way() -> None:
         make_spec(third=route),
         make_spec(third=aside),
         make_spec(third=RemapConfig(type="remap", inputs=("second",), source="return {}")),
+        make_spec(
+            third=RemapConfig(type="remap", inputs=("second",), source="tailrace_defaults = {}")
+        ),
     ):
         assert fused(spec, Pipeline(spec)) is None

@@ -42,6 +42,9 @@ _FORGET_TYPES = "if tailrace_never { . = tailrace_any }\n"
 
 It would refuse a user's `string!(.message)` as needlessly careful where it knew that it is text."""
 _END = "\nencode_json(.)\n"
+_OURS = "tailrace_"
+"""Begins the names of our variables; a program that has such ones of its own would set ours."""
+
 _DROPPED = "!"
 """Begins the line of an event that a condition has dropped; no JSON does."""
 
@@ -68,7 +71,8 @@ class Chain:
         self._runner = Runner(Wrapped(text, 0, len(text)), min(timezones), 0)
         calls = {name for step in steps for name, _ in calls_of(step.source)}
         is_simple = not any(
-            returns_early(step.source) or uses_metadata(step.source) for step in steps
+            returns_early(step.source) or uses_metadata(step.source) or _OURS in step.source
+            for step in steps
         )
         self.is_fit = (
             is_simple

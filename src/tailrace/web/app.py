@@ -22,6 +22,7 @@ from tailrace.web import problems
 from tailrace.web.api import dashboards as api_dashboards
 from tailrace.web.api import health
 from tailrace.web.api import logs as api_logs
+from tailrace.web.api import streams as api_streams
 from tailrace.web.context import Context
 from tailrace.web.delivery import Collector
 from tailrace.web.intake import elasticsearch, influx, loki
@@ -33,10 +34,12 @@ from tailrace.web.pages import dashboards as page_dashboards
 from tailrace.web.pages import docs
 from tailrace.web.pages import logs as page_logs
 from tailrace.web.pages import rows as page_rows
+from tailrace.web.pages import streams as page_streams
 from tailrace.web.panels import Dashboards
 from tailrace.web.render import Renderer
 from tailrace.web.security import SecurityHeaders
 from tailrace.web.static_files import StaticFiles
+from tailrace.web.streams import Streams
 
 SUMMARY_LIMITS: Final = Limits(max_seconds=1.0)
 """For counts around the rows: a page waits no longer for them than this."""
@@ -68,6 +71,7 @@ def create_app(settings: Settings, store: Reader, clock: Clock | None = None) ->
             await asyncio.gather(reader, return_exceptions=True)
             await context.collector.close()
             await context.forwarder.close()
+            context.streams.close()
 
     app = FastAPI(
         title="Tailrace",
@@ -89,6 +93,8 @@ def create_app(settings: Settings, store: Reader, clock: Clock | None = None) ->
         page_rows.router,
         page_dashboards.router,
         api_dashboards.router,
+        page_streams.router,
+        api_streams.router,
         elasticsearch.router,
         loki.router,
         influx.router,
@@ -124,6 +130,7 @@ def _context(settings: Settings, store: Reader, clock: Clock, static: StaticFile
         ),
         forwarder=Forwarder(settings.intake_http, httpx.AsyncClient(trust_env=False)),
         dashboards=Dashboards(find_packs(settings)),
+        streams=Streams(settings.bootstrap_servers, clock),
         metrics=WebMetrics(new_registry()),
         renderer=Renderer(static),
     )

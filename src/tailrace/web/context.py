@@ -17,6 +17,7 @@ from tailrace.web.live import LiveHub
 from tailrace.web.metrics import WebMetrics
 from tailrace.web.panels import Dashboards
 from tailrace.web.render import Renderer
+from tailrace.web.streams import Streams
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Context:
     collector: Collector
     dashboards: Dashboards
     forwarder: Forwarder
+    streams: Streams
     metrics: WebMetrics
     renderer: Renderer
 

@@ -113,7 +113,7 @@ class HttpDelivery:
         """The answer to one GET, or what stood in its way."""
         try:
             return await self._http.get(uri)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return _no_answer(uri, error)
 
     async def close(self) -> None:
@@ -157,7 +157,7 @@ class HttpDelivery:
             least_secs = 0.0
             try:
                 response = await self._post(body, headers)
-            except (httpx.TransportError, TimeoutError) as error:
+            except (httpx.RequestError, TimeoutError) as error:
                 problem = _no_answer(self._target.uri, error)
             else:
                 if response.is_success:

@@ -151,6 +151,7 @@ async def test_a_lost_answer_adds_no_row() -> None:
         httpx.ConnectError("refused"),
         httpx.ReadTimeout("slow"),
         httpx.RemoteProtocolError("closed"),
+        httpx.DecodingError("a body that is not what its Content-Encoding says"),
         httpx.Response(500, text="busy"),
         httpx.Response(503),
         httpx.Response(429),

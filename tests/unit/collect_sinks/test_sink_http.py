@@ -134,6 +134,17 @@ async def test_who_we_are_is_said(server: Server) -> None:
     assert second.headers["authorization"] == "Bearer t"
 
 
+async def test_an_answer_that_cannot_be_decompressed_is_none(
+    server: Server, waits: list[float]
+) -> None:
+    gzipped = {"Content-Encoding": "gzip"}
+    server.answers = [
+        lambda _: httpx.Response(503, headers=gzipped, stream=httpx.ByteStream(b"no gzip"))
+    ]
+    delivery = await deliver(sink_of(server), EVENTS)
+    assert (delivery.sent_rows, delivery.attempts, len(waits)) == (2, 2, 1)
+
+
 @pytest.mark.parametrize("status", [301, 401, 403, 404, 408, 429, 500, 501, 503])
 async def test_what_may_pass_is_done_again(server: Server, waits: list[float], status: int) -> None:
     server.answers = [lambda _: httpx.Response(status)] * 3

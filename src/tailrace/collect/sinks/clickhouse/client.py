@@ -92,7 +92,7 @@ class ClickhouseClient:
         """What is wrong with ClickHouse now; None where it answers as it should."""
         try:
             response = await self._send({"query": "SELECT 1"}, None)
-        except (httpx.TransportError, TimeoutError) as error:
+        except (httpx.RequestError, TimeoutError) as error:
             return f"cannot reach {self._config.endpoint}: {_describe(error)}"
         if response.is_success:
             return None
@@ -152,7 +152,7 @@ class ClickhouseClient:
             except httpx.ConnectError as error:
                 wait = next(soon)
                 problem = f"cannot connect to {self._config.endpoint}: {error}"
-            except (httpx.TransportError, TimeoutError) as error:
+            except (httpx.RequestError, TimeoutError) as error:
                 wait = next(waits)
                 problem = f"no answer from {self._config.endpoint}: {_describe(error)}"
             else:

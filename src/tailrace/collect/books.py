@@ -66,7 +66,7 @@ class Books:
 
 
 def read_books(buffer: Path) -> Books:
-    """Read the books in a buffer's folder; raises TailraceError where there are none."""
+    """Read the books in a buffer's folder; raises TailraceError where that cannot be."""
     ledger = buffer / FILE
     if not ledger.exists():
         raise TailraceError(
@@ -74,14 +74,16 @@ def read_books(buffer: Path) -> Books:
             "TAILRACE_DATA_DIR names another"
         )
     # A collector adds to the ledger first and forgets a buffered row last.
-    with closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as database:
-        sums = {(c, n, r): v for c, n, r, v in database.execute("SELECT * FROM sums")}
-        has_days = _has_table(database, "days")
-        found = database.execute("SELECT * FROM days").fetchall() if has_days else []
-        moments, apart_since_ms = _moments(database)
+    try:
+        sums, days, moments, apart_since_ms = _ledger(ledger)
+    except sqlite3.DatabaseError as error:
+        raise TailraceError(
+            f"cannot read {ledger}: {error}. Where it is damaged, the collector sets it aside when "
+            "it starts next, and goes on with what can be read of it"
+        ) from error
     return Books(
         sums,
-        {(place, day): rows for day, place, rows in found},
+        days,
         moments,
         apart_since_ms,
         {
@@ -93,6 +95,20 @@ def read_books(buffer: Path) -> Books:
         _held(buffer / STAGE_FOLDER),
         tuple(_set_aside(buffer)),
     )
+
+
+def _ledger(
+    path: Path,
+) -> tuple[
+    dict[tuple[str, str, str], int], dict[tuple[str, str], int], Counter[tuple[str, int]], int
+]:
+    """Sums, days, moments, and since when those are apart."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        sums = {(c, n, r): v for c, n, r, v in database.execute("SELECT * FROM sums")}
+        has_days = _has_table(database, "days")
+        found = database.execute("SELECT * FROM days").fetchall() if has_days else []
+        days = {(place, day): rows for day, place, rows in found}
+        return sums, days, *_moments(database)
 
 
 def note_removed(buffer: Path, place: str, days: Mapping[str, int]) -> bool:
@@ -161,8 +177,15 @@ def _waiting(folder: Path) -> int:
 
 
 def _held(folder: Path) -> int:
-    paths = sorted(folder.glob(f"*{OUTCOME_SUFFIX}"))
-    return read_outcome(paths[-1]).processed.held if paths else 0
+    """What the newest sound outcome says; damaged ones are passed over, as by the collector."""
+    for path in sorted(folder.glob(f"*{OUTCOME_SUFFIX}"), reverse=True):
+        try:
+            return read_outcome(path).processed.held
+        except FileNotFoundError:
+            return _held(folder)  # there is a newer one just now
+        except ValueError:
+            continue
+    return 0
 
 
 def _set_aside(buffer: Path) -> Iterator[Path]:

@@ -66,9 +66,11 @@ class KafkaSource(Source):
         self._reader.stop(grace_secs * DRAIN_SHARE)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._has_ended.wait(), grace_secs)
-        for task in self.tasks:
+        # Batches that have no end yet too: they are made again, and nobody waits for these any more.
+        ending = [*self.tasks, *self._delivering.values()]
+        for task in ending:
             task.cancel()
-        await asyncio.wait(self.tasks)
+        await asyncio.wait(ending)
 
     def _make_reader(self, loop: asyncio.AbstractEventLoop) -> Reader:
         context, config = self._context, self._config

@@ -153,14 +153,34 @@ def test_two_collectors_of_one_group_bring_every_step_once(
         "FROM rikstv.data_series"
     )
     assert once == {"rows": 10_000, "steps": 10_000}
-    first, second = (row["peer"] for row in empty.engine.query(peers))
-    assert first.startswith(f"{topic}/0")
-    assert second.startswith(f"{topic}/0@")
+    assert all(row["peer"].startswith(f"{topic}/0@") for row in empty.engine.query(peers))
     [summed] = empty.engine.query(
         "SELECT toUInt32((SELECT sum(messages) FROM rikstv.chains)) AS chains, "
         "toUInt32((SELECT sum(messages) FROM rikstv.arrivals)) AS arrivals"
     )
     assert summed == {"chains": 10_000, "arrivals": 10_000}
+
+
+def test_a_bad_message_is_kept_with_its_offset(
+    empty: System, kafka: KafkaCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = kafka.create_topic(1)
+    monkeypatch.setenv("KAFKA_TOPIC_NAME", topic)
+    monkeypatch.setenv("KAFKA_GROUP_ID", topic)
+    good = messages(27).splitlines()
+    bad = b'{"Number":27,"Step":"x","Value":1}'
+    kafka.send(topic, [*good[:40], bad, *good[40:], bad, b"no json"], partitions=1)
+    rejected = "SELECT peer FROM logs.rejected ORDER BY raw, peer"
+    with empty.collector(tmp_path, kafka.bootstrap_servers):
+        eventually(lambda: len(empty.engine.query(rejected)) == 3, "rejected rows")
+        kafka.send(topic, [*good, bad], partitions=1)
+        eventually(lambda: len(empty.engine.query(rejected)) == 4, "one more")
+    peers = [row["peer"] for row in empty.engine.query(rejected)]
+    assert peers.pop(0) == f"{topic}/0@114"
+    assert f"{topic}/0@{115 + len(good)}" in peers
+    for peer in peers:
+        first, _, end = peer.partition("@")[2].partition("-")
+        assert any(int(first) <= offset < int(end or int(first) + 1) for offset in (40, 113, 227))
 
 
 @pytest.fixture

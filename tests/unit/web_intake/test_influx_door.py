@@ -116,3 +116,14 @@ async def test_the_doors_are_described(doors: Doors) -> None:
     described = (await doors.client.get("/openapi.json")).json()["paths"]
     for path in ("/write", "/api/v2/write"):
         assert described[path]["post"]["tags"] == ["Intake"]
+
+
+async def test_a_name_that_is_there_very_often_makes_the_line_none(doors: Doors) -> None:
+    """Each one had a longer name than the one before: a few kilobytes became gigabytes."""
+    bad = b"cpu " + b",".join([b"a=1"] * 1000)
+    answer = await doors.client.post("/write?precision=s", content=bad + b"\n" + LINE)
+    assert answer.status_code == 400
+    assert "more than 10 fields named 'a' dropped=1" in answer.json()["error"]
+    assert doors.pipeline.events == [EVENT]
+    some = b"cpu " + b",".join([b"a=1"] * 10)
+    assert (await doors.client.post("/write", content=some)).status_code == 204

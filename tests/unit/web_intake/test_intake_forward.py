@@ -22,6 +22,7 @@ class Same:
     """A body as it is."""
 
     payload: bytes
+    answer_bytes: int = 0
 
 
 class Forwarding:
@@ -46,6 +47,8 @@ class Forwarding:
             raise BadBodyError("cannot read it")
         if body == b"large":
             raise TooLargeError("cannot take so much")
+        if body == b"talkative":
+            return Same(body, answer_bytes=forward.MOST_BODIES_BYTES)
         return Same(body)
 
     async def post(
@@ -202,6 +205,12 @@ async def test_what_belongs_to_every_event_is_not_repeated_past_the_limit(
     assert lines.join([b"x" * 50] * 2) == b"x" * 100
     with pytest.raises(TooLargeError, match="100 bytes"):
         lines.join([b"x" * 50] * 3)
+
+
+async def test_what_is_answered_counts_as_memory(forwarding: Forwarding) -> None:
+    answer = await forwarding.post(b"talkative")
+    assert answer.status_code == 429
+    assert forwarding.pipeline.payloads == []
 
 
 async def test_a_client_that_goes_away_is_no_error_of_ours(forwarding: Forwarding) -> None:

@@ -9,6 +9,7 @@ read makes it unclear what follows, and so the whole body is refused, as Elastic
 Format: https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-bulk
 """
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -16,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from tailrace.web.intake.lines import BadBodyError, join
+from tailrace.web.intake.lines import BadBodyError, check_count, join
 
 TAKEN = frozenset({"create", "index"})
 REFUSED = frozenset({"update", "delete"})
@@ -34,6 +35,11 @@ class Bulk:
     has_errors: bool
     items: list[bytes]
     """The answer for each action, as JSON; those that the filter leaves empty are left out."""
+
+    @property
+    def answer_bytes(self) -> int:
+        """What the items take in memory."""
+        return sum(map(sys.getsizeof, self.items))
 
 
 class AnswerFilter:
@@ -134,6 +140,8 @@ def read_bulk(body: bytes, default_index: str, answer: AnswerFilter, token: str)
 
     `token` begins the ids of those that have none. Raises BadBodyError.
     """
+    # Two lines each.
+    check_count(body.count(b"\n") // 2)
     parts: list[bytes] = []
     items: list[bytes] = []
     errors = 0

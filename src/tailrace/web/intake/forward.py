@@ -43,6 +43,10 @@ class Translated(Protocol):
     def payload(self) -> bytes:
         """Events, one JSON object a line, each with its newline; may be empty."""
 
+    @property
+    def answer_bytes(self) -> int:
+        """The memory of what the sender will be answered, where that grows with the events."""
+
 
 T = TypeVar("T", bound=Translated)
 
@@ -87,7 +91,7 @@ class Forwarder:
                 async with self._large:
                     made = await asyncio.to_thread(work, body)
             with self._memory() as use:
-                use(len(made.payload))
+                use(len(made.payload) + made.answer_bytes)
                 await self._send(made.payload)
         return made
 

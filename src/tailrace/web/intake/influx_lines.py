@@ -6,7 +6,8 @@ r"""Makes lines of JSON of Influx's line protocol: an event of each point.
 
 - The measurement is the `source`. A point without a `message` gets one of its fields.
 - Tags and fields may share names, with each other and with those. Nothing is lost: a field goes before
-  a tag; what does not get its name is called `fields.NAME` or `tags.NAME`.
+  a tag; what does not get its name is called `fields.NAME` or `tags.NAME`. A line with very many of one
+  name is none.
 - A line that is none is told, with its reason, and leaves those around it alone. A newline within
   quotes belongs to the value, unless that makes the line none.
 
@@ -20,7 +21,7 @@ from typing import Final
 
 import orjson
 
-from tailrace.web.intake.lines import join, timestamp_text
+from tailrace.web.intake.lines import check_count, join, timestamp_text
 
 Value = str | int | float | bool
 
@@ -39,6 +40,8 @@ NANOS_PER_UNIT: Final = {
 """What `precision` may be."""
 
 MOST_ERRORS_TOLD: Final = 10
+MOST_OF_A_NAME: Final = 10
+"""Fields or tags that share a name: each has a longer one than the one before."""
 
 _HEAD = re.compile(r"([^\\, \n]*(?:\\.[^\\, \n]*)*)((?:,[^\\, \n]*(?:\\.[^\\, \n]*)*)*)[ ]+")
 _TAG = re.compile(r",([^\\,= \n]*(?:\\.[^\\,= \n]*)*)=([^\\, \n]*(?:\\.[^\\, \n]*)*)")
@@ -67,6 +70,8 @@ class Points:
     """The reasons of the first lines that are no points, as Influx words them."""
     dropped: int
     """How many lines are no points."""
+    answer_bytes: int = 0
+    """The answer says little of single lines."""
 
 
 class _BadLineError(ValueError):
@@ -74,7 +79,8 @@ class _BadLineError(ValueError):
 
 
 def read_lines(body: bytes, nanos_per_unit: int) -> Points:
-    """The points of a body, whose timestamps count that many nanoseconds."""
+    """The points of a body, whose timestamps count that many nanoseconds. Raises TooLargeError."""
+    check_count(body.count(b"\n"))
     text = body.decode("utf-8", "replace")
     parts: list[bytes] = []
     errors: list[str] = []
@@ -158,9 +164,12 @@ def _read_fields(text: str, at: int) -> tuple[dict[str, Value], int]:
 def _add(event: dict[str, Value], kind: str, more: dict[str, Value]) -> None:
     """Put more fields into an event, under other names where theirs are taken."""
     for name, value in more.items():
-        free = name
-        while free in event:
-            free = f"{kind}.{free}"
+        for times in range(MOST_OF_A_NAME):
+            free = f"{kind}." * times + name
+            if free not in event:
+                break
+        else:
+            raise _BadLineError(f"more than {MOST_OF_A_NAME} {kind} named {name[:60]!r}")
         event[free] = value
 
 

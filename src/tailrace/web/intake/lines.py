@@ -7,6 +7,9 @@ from typing import Final
 MAX_EVENTS_BYTES = 64 * 1024**2
 """Most that a body may become: labels and the like are written once but belong to every event."""
 
+MAX_EVENTS: Final = 1_000_000
+"""Most events of a body. A few bytes compressed may be millions, each of which takes memory."""
+
 _NUMBERS_START: Final = 10**17
 """The table takes a smaller number for microseconds; it is written as a date."""
 
@@ -19,6 +22,14 @@ class BadBodyError(ValueError):
 
 class TooLargeError(BadBodyError):
     """A body that is, or becomes, larger than is allowed."""
+
+
+def check_count(events: int) -> None:
+    """Raise TooLargeError for more events than a body may have."""
+    if events > MAX_EVENTS:
+        raise TooLargeError(
+            f"cannot take more than {MAX_EVENTS} events at once: send smaller batches"
+        )
 
 
 def join(parts: Sequence[bytes]) -> bytes:

@@ -27,7 +27,13 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from tailrace import snappy
-from tailrace.web.intake.lines import BadBodyError, TooLargeError, join, timestamp_text
+from tailrace.web.intake.lines import (
+    BadBodyError,
+    TooLargeError,
+    check_count,
+    join,
+    timestamp_text,
+)
 
 Fields = Mapping[str, Any]
 
@@ -53,6 +59,8 @@ class Push:
     """What a request holds."""
 
     payload: bytes
+    answer_bytes: int = 0
+    """The answer says nothing of single events."""
 
 
 def read_json(body: bytes) -> Push:
@@ -70,10 +78,14 @@ def read_json(body: bytes) -> Push:
 
 def _read_streams(streams: Iterable[object]) -> bytes:
     parts: list[bytes] = []
+    entries = 0
     for given in streams:
         holder = _object(given, "a stream")
         stream = _Stream(_object(holder.get("stream") or {}, "the labels of a stream"))
-        for value in _list(holder, "values"):
+        values = _list(holder, "values")
+        entries += len(values)
+        check_count(entries)
+        for value in values:
             time, line, metadata = _entry(value)
             stream.add(time, line, metadata, parts)
     return join(parts)
@@ -88,8 +100,10 @@ def read_protobuf(body: bytes, max_bytes: int) -> Push:
         raise kind(f"cannot decompress the body by Snappy: {error}") from error
     except DecodeError as error:
         raise BadBodyError("cannot read the body: it is no push request in protobuf") from error
+    streams: Any = message.streams  # type: ignore[attr-defined]
+    check_count(sum(len(given.entries) for given in streams))
     parts: list[bytes] = []
-    for given in message.streams:  # type: ignore[attr-defined]
+    for given in streams:
         stream = _Stream(read_labels(given.labels))
         for entry in given.entries:
             pairs = entry.structured_metadata

@@ -22,7 +22,7 @@ check: $(VENV)/.dev
 	$(BIN)/deptry src
 	$(BIN)/vulture
 	$(BIN)/codespell src tests bench docs examples scripts *.md Makefile
-	$(BIN)/djlint --check --lint --quiet src/tailrace/web/templates
+	$(BIN)/djlint --check --lint --quiet src/tailrace/web/templates src/tailrace/packs
 	scripts/check-javascript
 
 bench: $(VENV)/.dev
@@ -31,7 +31,7 @@ bench: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff format src tests bench scripts/reference
 	$(BIN)/ruff check --fix src tests bench scripts/reference
-	$(BIN)/djlint --reformat --quiet src/tailrace/web/templates
+	$(BIN)/djlint --reformat --quiet src/tailrace/web/templates src/tailrace/packs
 	scripts/check-javascript --write
 
 fuzz: $(VENV)/.dev

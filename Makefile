@@ -22,7 +22,7 @@ check: $(VENV)/.dev
 	$(BIN)/deptry src
 	$(BIN)/vulture
 	$(BIN)/codespell src tests bench docs examples scripts *.md Makefile
-	$(BIN)/djlint --check --lint --quiet src/tailrace/web/templates src/tailrace/packs
+	$(BIN)/djlint --check --lint src/tailrace/web/templates src/tailrace/packs
 	scripts/check-javascript
 
 bench: $(VENV)/.dev

@@ -73,3 +73,23 @@ async def test_the_dashboard_of_logs_counts_what_is_in_its_range(store: Store) -
     # Each bucket is a step of the range, in whatever time zone the engine is.
     assert drawn.data["step"] == 60
     assert len(drawn.data["times"]) == 61
+
+
+async def test_the_dashboard_of_requests_counts_to_the_second(store: Store) -> None:
+    """A range that begins or ends within a minute has a part of that minute's requests."""
+    lines = [
+        {"timestamp": f"2026-11-22 10:{at}", "customer_id": "c", "path": "/p", "status": status}
+        for at, status in (("00:12", 500), ("00:13", 200), ("04:59", 404), ("05:12", 200))
+        + (("05:13", 500),)
+    ]
+    body = "".join(f"{json.dumps({**line, 'seconds': 0.1})}\n" for line in lines).encode()
+    store.insert("logs.api_requests", body, "JSONEachRow")
+    pack = next(pack for pack in PACKS if pack.name == "requests")
+    panels = read_dashboard(pack.folder / FILE_NAME).panels
+    span = Span.parse("2026-11-22T10:00:13Z", "2026-11-22T10:05:13Z", "1h", NOW)
+    found = {panel.name: (await ask(store, panel, span)).result for panel in panels}
+    assert found["requests"].value() == 3
+    assert round(found["uptime"].value(), 3) == 66.667
+    (customer, used) = found["most-error-budget-used"].rows[0]
+    assert (customer, round(used, 1)) == ("c", 33333.3)
+    assert found["customers"].rows[0][1:3] == (3, 1)

@@ -66,3 +66,11 @@ async def test_it_is_ready_when_the_collector_is(doors: Doors) -> None:
 async def test_the_door_is_described(doors: Doors) -> None:
     described = (await doors.client.get("/openapi.json")).json()["paths"]
     assert described[PUSH]["post"]["tags"] == ["Intake"]
+
+
+async def test_a_time_that_is_true_or_false_is_none(doors: Doors) -> None:
+    body = b'{"streams":[{"stream":{"app":"shop"},"values":[[true,"no stock"]]}]}'
+    answer = await doors.client.post(PUSH, content=body)
+    assert answer.status_code == 400
+    assert answer.text.startswith('cannot read the entry [true,"no stock"]')
+    assert doors.pipeline.events == []

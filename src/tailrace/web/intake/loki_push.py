@@ -241,6 +241,7 @@ def _entry(value: object) -> tuple[str, str, Fields]:
         metadata = value[2] if len(value) == 3 else {}
         if (
             isinstance(time, str | int)
+            and not isinstance(time, bool)
             and isinstance(line, str)
             and isinstance(metadata, dict | None)
         ):

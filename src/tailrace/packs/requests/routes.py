@@ -74,7 +74,7 @@ class ServiceLevel(BaseModel):
 
 
 class ServiceLevels(BaseModel):
-    """Rows in the order of what is left of their budgets, the least first."""
+    """The thousand rows with the least left of their budgets, the least first."""
 
     target: float = Field(examples=[99.9])
     period_days: int = Field(examples=[30])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.system import System, running_system
+from bench.system import System, free_port, running_system
 
 ALL = "/customers/customer/stats/all?from_date=1970-01-01"
 WITHIN_SECS = 90.0
@@ -52,6 +52,7 @@ def test_all_packs_that_can_run_here_fill_their_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TAILRACE_DEMO_ALL", "1")
+    monkeypatch.setenv("COLLATZ_TCP", f"127.0.0.1:{free_port()}")
     with running_system(tmp_path / "data", command="demo") as system:
         wait_until(lambda: system.count() > 0, "rows of logs")
         wait_until(lambda: total(system) > 0, "requests")

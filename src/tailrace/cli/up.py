@@ -145,6 +145,12 @@ def listeners(settings: Settings, packs: Sequence[Pack]) -> list[Listener]:
         for name in ("intake_tcp", "intake_http")
         if name in moved
     ]
+    wanted += [
+        _intake(variable.environment, str(pack.values(settings)[name]))
+        for pack in packs
+        for name, variable in pack.variables.items()
+        if variable.type == "address"
+    ]
     if settings.collector == "tailrace":
         host, port = settings.collector_host, settings.collector_port
         wanted.insert(1, Listener(host, port, "TAILRACE_COLLECTOR_PORT"))

@@ -17,7 +17,12 @@ Values = dict[str, Value]
 Option = Literal["to", "count", "rate", "seed", "batch_size", "interval"]
 
 
-_READERS: Mapping[str, Callable[[str], Value]] = {"text": str, "integer": int, "number": float}
+_READERS: Mapping[str, Callable[[str], Value]] = {
+    "text": str,
+    "address": str,
+    "integer": int,
+    "number": float,
+}
 
 
 class Variable(BaseModel):
@@ -35,8 +40,8 @@ class Variable(BaseModel):
     """Its value where the environment has none; text may hold `{fields}` of Settings and variables that
     are listed before it."""
 
-    type: Literal["text", "integer", "number"] = "text"
-    """What it must be."""
+    type: Literal["text", "address", "integer", "number"] = "text"
+    """What it must be; an `address` (HOST:PORT) is one that the pack's pipeline listens on."""
 
     option: Option | None = None
     """The option of `tailrace generate` that it stands for; the option itself beats it."""

@@ -1,0 +1,30 @@
+"""What `up` looks at before it starts anything: the addresses of the packs that run."""
+
+import pytest
+
+from tailrace.cli.up import listeners
+from tailrace.errors import UsageError
+from tailrace.packs import find_packs
+from tailrace.settings import Settings
+
+
+def test_a_packs_own_address_is_looked_at_with_the_name_that_moves_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = Settings.read()
+    monkeypatch.setenv("COLLATZ_TCP", "127.0.0.1:7003")
+    packs = find_packs(settings, ["logs", "collatz"])
+    found = {listener.setting: listener for listener in listeners(settings, packs)}
+    own = found["COLLATZ_TCP"]
+    assert (own.host, own.port, own.moved) == ("127.0.0.1", 7003, "127.0.0.1:7013")
+    assert "TAILRACE_INTAKE_TCP" in found
+    assert "COLLATZ_TCP" not in {
+        listener.setting for listener in listeners(settings, find_packs(settings, ["logs"]))
+    }
+
+
+def test_an_address_that_is_none_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLLATZ_TCP", "nine thousand")
+    settings = Settings.read()
+    with pytest.raises(UsageError, match="COLLATZ_TCP='nine thousand'"):
+        listeners(settings, find_packs(settings, ["collatz"]))

@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     transform_workers: int = Field(1, ge=1, le=64)
     """Processes that run transforms."""
 
+    workers: int = Field(1, ge=1, le=64)
+    """Collectors that share what packs read from Kafka, each with partitions of its own."""
+
     rejected_table: str = "logs.rejected"
     """Table that keeps what could not be stored, with the reason."""
 

@@ -12,6 +12,7 @@ from tailrace.cli.options import (
     Packs,
     WebHost,
     WebPort,
+    Workers,
 )
 from tailrace.cli.up import DEFAULT_PACKS, own_command, run
 from tailrace.errors import UsageError
@@ -33,6 +34,7 @@ def demo(  # noqa: PLR0913 — one argument a flag
     web_port: WebPort = None,
     intake_tcp: IntakeTcp = None,
     intake_http: IntakeHttp = None,
+    workers: Workers = None,
     rate: Annotated[
         float | None,
         typer.Option(
@@ -54,6 +56,7 @@ def demo(  # noqa: PLR0913 — one argument a flag
         web_port=web_port,
         intake_tcp=intake_tcp,
         intake_http=intake_http,
+        workers=workers,
     )
     if packs and every:
         raise UsageError(f"cannot use --all with {' '.join(packs)}: name packs, or run all of them")

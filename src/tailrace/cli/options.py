@@ -50,6 +50,12 @@ WebPort = Annotated[
     int | None,
     typer.Option(envvar="TAILRACE_WEB_PORT", help="Port of the pages and the REST API"),
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        envvar="TAILRACE_WORKERS", help="Collectors that share what packs read from Kafka"
+    ),
+]
 IntakeTcp = Annotated[
     str | None,
     typer.Option(

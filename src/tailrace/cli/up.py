@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from tailrace.cli._workers import worker_settings, write_shared_parts
 from tailrace.cli.options import (
     ClickhouseUrl,
     Collector,
@@ -24,6 +25,7 @@ from tailrace.cli.options import (
     Packs,
     WebHost,
     WebPort,
+    Workers,
 )
 from tailrace.errors import UsageError
 from tailrace.packs import Pack, find_packs
@@ -53,6 +55,7 @@ def up(  # noqa: PLR0913 — one argument a flag
     web_port: WebPort = None,
     intake_tcp: IntakeTcp = None,
     intake_http: IntakeHttp = None,
+    workers: Workers = None,
     collector: Collector = None,
 ) -> None:
     """Start everything and keep it alive until Ctrl-C."""
@@ -64,6 +67,7 @@ def up(  # noqa: PLR0913 — one argument a flag
         web_port=web_port,
         intake_tcp=intake_tcp,
         intake_http=intake_http,
+        workers=workers,
         collector=collector,
     )
     run(settings, packs or DEFAULT_PACKS)
@@ -74,6 +78,11 @@ def run(settings: Settings, names: Sequence[str], generators: Sequence[Child] = 
     packs = find_packs(settings, names)
     if settings.collector == "vector":
         _vector()
+        if settings.workers > 1:
+            raise UsageError(
+                "cannot start workers of Vector: leave out --workers (TAILRACE_WORKERS), and start "
+                "more of Vector by yourself, each with a data_dir of its own"
+            )
     with own_folder(settings.data_dir) as was_killed:
         await_ports(listeners(settings, packs), ORPHANS_END_SECS if was_killed else 0)
         pipelines = write_pipelines(settings, packs)
@@ -108,7 +117,24 @@ def children_of(settings: Settings, packs: Sequence[Pack], pipelines: list[Path]
         stops_at_once=True,
     )
     collector = _collector(settings, pipelines)
-    return [*([] if settings.clickhouse_url else [engine]), setup, web, collector]
+    engines = [] if settings.clickhouse_url else [engine]
+    return [*engines, setup, web, collector, *_workers(settings, pipelines)]
+
+
+def _workers(settings: Settings, pipelines: list[Path]) -> list[Child]:
+    return [
+        Child(
+            f"worker {number}",
+            own_command(
+                *("collect", *map(str, write_shared_parts(pipelines, own.data_dir / "pipelines"))),
+                *("--data-dir", str(own.data_dir), "--collector-port", str(own.collector_port)),
+            ),
+            ready_url=f"http://{own.collector_host}:{own.collector_port}/healthz",
+            after=("setup",),
+            stop_within_secs=2.5,
+        )
+        for number, own in enumerate(worker_settings(settings), 2)
+    ]
 
 
 def _collector(settings: Settings, pipelines: list[Path]) -> Child:
@@ -154,6 +180,10 @@ def listeners(settings: Settings, packs: Sequence[Pack]) -> list[Listener]:
     if settings.collector == "tailrace":
         host, port = settings.collector_host, settings.collector_port
         wanted.insert(1, Listener(host, port, "TAILRACE_COLLECTOR_PORT"))
+        wanted += [
+            Listener(own.collector_host, own.collector_port, "TAILRACE_COLLECTOR_PORT")
+            for own in worker_settings(settings)
+        ]
     if not settings.clickhouse_url:
         wanted.insert(
             0, Listener(settings.engine_host, settings.engine_port, "TAILRACE_ENGINE_PORT")

@@ -37,12 +37,14 @@ def events(segment: int) -> set[str]:
 @pytest.fixture
 def segments(tmp_path: Path) -> list[Path]:
     """What a killed collector has left, a segment a request."""
-    with Collector(pipeline(DEAD_ENGINE, http=HTTP), tmp_path / "collector") as collector:
+    given = pipeline(DEAD_ENGINE, http=HTTP)
+    given["sinks"]["out"]["batch"]["max_events"] = EVENTS_A_SEGMENT
+    with Collector(given, tmp_path / "collector") as collector:
         folder = tmp_path / "collector" / "data" / "buffer" / "http"
         for number in range(SEGMENTS):
             lines = [json.dumps({"message": message}) for message in sorted(events(number))]
             assert collector.post("\n".join(lines).encode())[0] == 200
-            # The next request opens another: this one is finished as soon as it is old enough.
+            # It is full, so the next request opens another.
             eventually(partial(has_finished, collector, number + 1), "a finished segment")
         collector.kill()
     found = sorted(folder.glob("*.segment"))

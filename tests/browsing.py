@@ -67,6 +67,15 @@ def collecting(system: WebSystem, folder: Path) -> Iterator[str]:
         yield f"http://{ports['intake_http']}"
 
 
+def until_delivered(page: Page) -> None:
+    """Load the page again until it says so: rows are seen a moment before the books are closed."""
+    for _ in range(200):
+        if page.locator("#delivery").inner_text().strip() == "all delivered":
+            return
+        page.reload()
+    raise AssertionError(f"still {page.locator('#delivery').inner_text()!r}")
+
+
 def generate_into(system: WebSystem, intake: str) -> None:
     """A quarter of an hour of a shop's logs, through the collector; wait until all are there."""
     span_secs, start = 14.8 * 60, datetime.now(UTC) - timedelta(minutes=14.9)

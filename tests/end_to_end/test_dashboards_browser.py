@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tailrace.web.units import format_number
-from tests.browsing import collecting, generate_into, opened
+from tests.browsing import collecting, generate_into, opened, until_delivered
 from tests.web_system import WebSystem, running, start_web
 
 NO_SUCH_TABLE = "SELECT * FROM nowhere.nothing"
@@ -311,7 +311,7 @@ def test_screenshots_of_the_dashboard(
             opened(browser, system, "/dashboards/logs?from=15m", color_scheme=scheme)
         )
         loaded(page)
-        expect(page.locator("#delivery")).to_have_text("all delivered")
+        until_delivered(page)
         page.locator("#events-by-level .u-over").hover(position={"x": 700, "y": 40})
         expect(page.locator("#events-by-level .tip")).to_be_visible()
         picture = folder / f"dashboard-{scheme}.png"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browsing import collecting, generate_into, opened
+from tests.browsing import collecting, generate_into, opened, until_delivered
 from tests.processes import start_engine
 from tests.web_system import WebSystem, running
 
@@ -316,7 +316,7 @@ def test_screenshots_of_generated_logs(
     with ExitStack() as stack:
         generate_into(system, stack.enter_context(collecting(system, tmp_path / "data")))
         page = stack.enter_context(opened(browser, system, path, color_scheme=scheme))
-        expect(page.locator("#delivery")).to_have_text("all delivered")
+        until_delivered(page)
         expect(page.locator("tr.row")).to_have_count(100)
         expect(page.locator("#facets li").first).to_be_visible()
         page.locator("tr.row").nth(4).click()

@@ -372,7 +372,7 @@ async def test_the_rate_limit_holds_for_repetitions_as_well(
 
 @pytest.mark.parametrize(
     ("given", "most", "adapts"),
-    [({}, 2, False), ("none", 1, False), (5, 5, False), ("adaptive", 16, True)],
+    [({}, 3, False), ("none", 1, False), (5, 5, False), ("adaptive", 16, True)],
 )
 async def test_concurrency_is_a_number_none_or_adaptive(
     given: object, most: int, adapts: bool

@@ -25,7 +25,7 @@ class ClickhouseRequest(Request):
     retry_attempts: int | None = Field(default=None, ge=0)
     """Refused, but for Vector's default, which is never to give up, as when unset."""
 
-    concurrency: int | Literal["none", "adaptive"] = 2
+    concurrency: int | Literal["none", "adaptive"] = 3
     """Batches of one source that may be on their way at once: 1 to 16; `none` is 1; `adaptive` finds
     out how many ClickHouse takes without answering later than usual, up to 16."""
 

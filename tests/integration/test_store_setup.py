@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tailrace.collect.sinks.clickhouse.client import SWALLOWS_ROWS
-from tailrace.packs import find_packs
+from tailrace.packs import find_packs, find_required
 from tailrace.packs.registry import BUILT_IN
 from tailrace.settings import Settings
 from tailrace.store import Store
@@ -162,7 +162,7 @@ def test_collectors_wait_until_the_last_view_is_there(engine: Process, store: St
 
 def test_setups_at_the_same_time_do_no_harm(engine: Process, store: Store) -> None:
     settings = Settings.read(clickhouse_url=engine.url)
-    packs = find_packs(settings)
+    packs = find_required(settings)
 
     def one() -> None:
         with Store(engine.url) as own:

@@ -12,10 +12,8 @@ changed later, the retention, is brought to the tables that `pack.yaml` lists un
 
 import hashlib
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from tailrace.errors import ConfigurationError, StoreError
@@ -40,8 +38,6 @@ ORDER BY (pack, number)""",
 )
 UNKNOWN_DATABASE = 81
 UNKNOWN_TABLE = 60
-BESIDE_OTHERS_SECS = (0.1, 0.3, 1.0)
-"""Waits for what another setup, at the same time, has begun to make but ClickHouse not yet finished."""
 _FILE_NAME = re.compile(r"(\d{3})_[a-z0-9_]+\.sql")
 _PARAMETER = re.compile(r"\$\{(\w+)\}")
 
@@ -103,24 +99,11 @@ def set_up(
     store: Store, packs: Sequence[Pack], settings: Settings, show: Run | None = None
 ) -> list[Report]:
     """Apply what is missing; with `show`, only pass each statement that would run to it."""
-    run = show or partial(_run, store)
+    run = show or store.command
     if not _ledger_exists(store):
         for statement in LEDGER:
             run(statement)
     return [_set_up_pack(store, pack, settings, run, dry=show is not None) for pack in packs]
-
-
-def _run(store: Store, statement: str) -> None:
-    """Run a statement that may need what another setup is just making."""
-    for wait_secs in BESIDE_OTHERS_SECS:
-        try:
-            store.command(statement)
-            return
-        except StoreError as error:
-            if error.code not in (UNKNOWN_DATABASE, UNKNOWN_TABLE):
-                raise
-        time.sleep(wait_secs)
-    store.command(statement)
 
 
 def _set_up_pack(store: Store, pack: Pack, settings: Settings, run: Run, *, dry: bool) -> Report:

@@ -9,6 +9,7 @@ import json
 import random
 import socket
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
@@ -24,7 +25,7 @@ AWAY_SECS = 0.05
 """Until a peer that is away is tried again."""
 
 
-class Sender(threading.Thread):
+class Sender(threading.Thread, ABC):
     """Sends until `finish`; however often its peer goes away, it comes again."""
 
     def __init__(self, name: str, port: int) -> None:
@@ -41,9 +42,9 @@ class Sender(threading.Thread):
                 self.stopping.wait(AWAY_SECS)
             self.stopping.wait(PAUSE_SECS)
 
+    @abstractmethod
     def send_some(self) -> None:
         """Until something goes wrong, or less."""
-        raise NotImplementedError
 
     def finish(self) -> None:
         """Send no more."""

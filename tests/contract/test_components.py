@@ -314,7 +314,7 @@ def _datagrams(intake: GatedIntake, config: dict[str, object]) -> tuple[Driver, 
     assert isinstance(source, DatagramSource)
 
     async def send(data: bytes) -> bool:
-        raise NotImplementedError
+        raise AssertionError("BUG: datagrams are sent by their own sockets")
 
     return Driver(source, intake, metrics, send), source
 

@@ -120,6 +120,15 @@ def test_the_options_become_settings_of_librdkafka() -> None:
     assert settings["enable.auto.commit"] == "false"
 
 
+def test_a_full_queue_is_fetched_into_again_before_it_is_empty() -> None:
+    # A reader takes the 100,000 messages that librdkafka fetches ahead in a good tenth of a second.
+    settings = config(librdkafka_options={"queued.min.messages": "5"}).settings()
+    assert int(settings["fetch.queue.backoff.ms"]) <= 50
+    assert settings["queued.min.messages"] == "5"
+    own = config(librdkafka_options={"fetch.queue.backoff.ms": "700"}).settings()
+    assert own["fetch.queue.backoff.ms"] == "700"
+
+
 @pytest.mark.parametrize(
     ("sasl", "tls", "protocol"),
     [(False, False, "plaintext"), (True, False, "sasl_plaintext"), (False, True, "ssl")],

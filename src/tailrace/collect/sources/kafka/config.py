@@ -19,6 +19,10 @@ OURS = (
 FETCHED_KBYTES = 32 * 1024
 """What librdkafka fetches ahead, at most; its own default is twice that."""
 
+FETCH_AGAIN_MS = 10
+"""Pause after so much was fetched ahead. By librdkafka's own default, a second, it is consumed long
+before more comes."""
+
 
 class KafkaMetrics(Options):
     """Metrics that are made only where they are wanted."""
@@ -144,5 +148,6 @@ class KafkaConfig(KafkaConnection, SourceConfig):
             "enable.partition.eof": "true",
             "partition.assignment.strategy": "cooperative-sticky",
             "queued.max.messages.kbytes": FETCHED_KBYTES,
+            "fetch.queue.backoff.ms": FETCH_AGAIN_MS,
         }
         return {**self.connection_settings(), **ours, **self.librdkafka_options}

@@ -30,11 +30,14 @@ async def doors() -> AsyncIterator[Doors]:
         (JSON, {"Content-Type": "application/json"}),
         (JSON, {"Content-Type": "application/json; charset=utf-8"}),
         (JSON, {}),
-        (gzip.compress(JSON), {"Content-Type": "application/json", "Content-Encoding": "gzip"}),
+        (
+            gzip.compress(JSON, mtime=0),
+            {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+        ),
         (PROTOBUF, {"Content-Type": "application/x-protobuf"}),
         (PROTOBUF, {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"}),
         (
-            gzip.compress(PROTOBUF),
+            gzip.compress(PROTOBUF, mtime=0),
             {"Content-Type": "application/x-protobuf", "Content-Encoding": "gzip"},
         ),
     ],

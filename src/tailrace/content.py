@@ -10,6 +10,14 @@ from tailrace import snappy
 ZSTD_SLICE_BYTES = 1024
 """What is decoded at once: four bytes may become 128 KiB, so at most 32 MiB come of it."""
 
+FIRST_SLICE_BYTES = 512
+LARGEST_SLICE_BYTES = 1024**2
+"""gzip copies what of a slice is behind the end of a member: of one slice of the whole body, whose
+members have twenty bytes each, it would copy terabytes."""
+
+MOST_ENCODINGS = 3
+"""There are bytes that are their own decompression."""
+
 
 class ContentError(ValueError):
     """A body that is not what its Content-Encoding says."""
@@ -21,9 +29,13 @@ class ContentTooLargeError(ContentError):
 
 def decode_content(body: bytes, encodings: str, max_bytes: int) -> bytes:
     """`body` without the encodings that the header `Content-Encoding` lists."""
-    for name in reversed([part.strip().lower() for part in encodings.split(",")]):
-        if name in ("", "identity"):
-            continue
+    names = [part.strip().lower() for part in encodings.split(",")]
+    names = [name for name in names if name not in ("", "identity")]
+    if len(names) > MOST_ENCODINGS:
+        raise ContentError(
+            f"cannot undo {len(names)} encodings (Content-Encoding): at most {MOST_ENCODINGS}"
+        )
+    for name in reversed(names):
         decoder = _DECODERS.get(name)
         if decoder is None:
             raise ContentError(
@@ -37,18 +49,23 @@ def _inflate(body: bytes, max_bytes: int) -> bytes:
     """gzip or zlib, found out by its header, all members of it; deflate without header as well."""
     parts: list[bytes] = []
     room = max_bytes
-    while body:
-        decoder = zlib.decompressobj(_window_bits(body))
-        try:
-            parts.append(decoder.decompress(body, room + 1))
-        except zlib.error as error:
-            raise ContentError(f"cannot decompress the body: {error}") from error
-        room -= len(parts[-1])
-        if room < 0:
-            raise ContentTooLargeError(f"cannot take more than {max_bytes} bytes")
-        if not decoder.eof:
-            raise ContentError("cannot decompress the body: it ends too early")
-        body = decoder.unused_data
+    rest = memoryview(body)
+    while rest:
+        decoder = zlib.decompressobj(_window_bits(bytes(rest[:2])))
+        slice_bytes = FIRST_SLICE_BYTES
+        while not decoder.eof:
+            if not rest:
+                raise ContentError("cannot decompress the body: it ends too early")
+            piece, rest = rest[:slice_bytes], rest[slice_bytes:]
+            try:
+                parts.append(decoder.decompress(piece, room + 1))
+            except zlib.error as error:
+                raise ContentError(f"cannot decompress the body: {error}") from error
+            room -= len(parts[-1])
+            if room < 0:
+                raise ContentTooLargeError(f"cannot take more than {max_bytes} bytes")
+            slice_bytes = min(2 * slice_bytes, LARGEST_SLICE_BYTES)
+        rest = memoryview(body)[len(body) - len(rest) - len(decoder.unused_data) :]
     return b"".join(parts)
 
 
@@ -64,10 +81,11 @@ def _unzstd(body: bytes, max_bytes: int) -> bytes:
     parts: list[bytes] = []
     room = max_bytes
     rest = memoryview(body)
-    decoder = zstandard.ZstdDecompressor().decompressobj()
+    decompressor = zstandard.ZstdDecompressor()
+    decoder = decompressor.decompressobj()
     while rest:
         if decoder.eof:
-            decoder = zstandard.ZstdDecompressor().decompressobj()
+            decoder = decompressor.decompressobj()
         slice_bytes = min(len(rest), ZSTD_SLICE_BYTES)
         try:
             parts.append(decoder.decompress(rest[:slice_bytes]))

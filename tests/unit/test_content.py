@@ -75,3 +75,20 @@ def test_several_encodings_are_undone_last_first() -> None:
 def test_snappy_takes_any_bytes(block: bytes) -> None:
     with suppress(snappy.SnappyError):
         assert len(snappy.decompress(block, 10_000)) <= 10_000
+
+
+@pytest.mark.parametrize(
+    ("name", "member"), [("gzip", gzip.compress(b"")), ("zstd", zstandard.compress(b"x"))]
+)
+def test_many_small_members_are_read_in_a_moment(name: str, member: bytes) -> None:
+    """Each one was copied with all that came behind it: 32 MiB of them took hours.
+
+    These would take longer than a test may.
+    """
+    body = member * (4 * 1024**2 // len(member))
+    assert len(decode_content(body, name, 10_000_000)) in (0, len(body) // len(member))
+
+
+def test_encodings_may_not_be_piled_up() -> None:
+    with pytest.raises(ContentError, match="at most 3"):
+        decode_content(b"", "gzip, identity, zstd, gzip, deflate", 1000)

@@ -28,6 +28,11 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+SILENCE_SECS = 30.0
+"""How long a peer may leave a body unfinished without sending more of it: the room that was kept for it
+is then for others."""
+
+
 class RefusedError(Exception):
     """A request that is answered with a problem (RFC 9457)."""
 
@@ -100,14 +105,23 @@ class Request:
     async def read(
         self, receive: Receive, max_bytes: int, take: Callable[[int], None] = lambda _: None
     ) -> bytes:
-        """The whole body; raises RefusedError where it is too large or its sender goes away.
+        """The whole body; raises RefusedError where it is too large, or its sender goes away or says
+        nothing any more.
 
         `take` is called with the size of each piece and may refuse it.
         """
         parts: list[bytes] = []
         room = max_bytes
         while True:
-            message = await receive()
+            try:
+                async with asyncio.timeout(SILENCE_SECS):
+                    message = await receive()
+            except TimeoutError as error:
+                raise RefusedError(
+                    408,
+                    f"cannot read the body: nothing more of it has come for {SILENCE_SECS:g} s",
+                    {"Connection": "close"},
+                ) from error
             if message["type"] == "http.disconnect":
                 raise RefusedError(400, "cannot read the body: the connection was closed")
             parts.append(message.get("body", b""))

@@ -1,11 +1,12 @@
 """Bodies that are on their way take memory: all of them together have a limit, announced or not."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from tailrace.collect import requests
+from tailrace.collect import http, requests
 from tailrace.collect.sources.http_server import HttpServerConfig, HttpServerSource
 
 
@@ -45,4 +46,27 @@ async def test_bodies_together_have_a_limit(
     await source.answer(request(**headers), first, send)
     status = [message["status"] for message in answers if "status" in message]
     assert 503 in status
+    assert source.bodies_bytes == 0
+
+
+async def test_a_peer_that_announces_a_body_and_sends_none_gives_its_room_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Three that announced a hundred megabytes each kept everybody else out, for as long as they liked."""
+    monkeypatch.setattr(http, "SILENCE_SECS", 0.05)
+    never_full = SimpleNamespace(intake=SimpleNamespace(is_full=lambda: False))
+    source = HttpServerSource(HttpServerConfig(address="127.0.0.1:0"), cast(Any, never_full))
+    answers: list[dict[str, Any]] = []
+    never = asyncio.Event()
+
+    async def send(message: dict[str, Any]) -> None:
+        answers.append(message)
+
+    async def silent() -> dict[str, Any]:
+        await never.wait()
+        return {}
+
+    await source.answer(request(content_length="100"), silent, send)
+    assert answers[0]["status"] == 408
+    assert (b"connection", b"close") in answers[0]["headers"]
     assert source.bodies_bytes == 0

@@ -170,3 +170,12 @@ async def test_the_door_is_described(doors: Doors) -> None:
     operation = described["/elasticsearch/{index}/_bulk"]["post"]
     assert operation["tags"] == ["Intake"]
     assert "create" in str(operation["requestBody"])
+
+
+async def test_a_filter_of_many_patterns_is_refused(doors: Doors) -> None:
+    answer = await doors.client.post(
+        "/elasticsearch/_bulk", params={"filter_path": "*a" * 501}, content=b'{"create":{}}\n{}\n'
+    )
+    assert answer.status_code == 400
+    assert "at most 1000" in answer.json()["error"]["reason"]
+    assert doors.pipeline.payloads == []

@@ -127,3 +127,16 @@ async def test_a_name_that_is_there_very_often_makes_the_line_none(doors: Doors)
     assert doors.pipeline.events == [EVENT]
     some = b"cpu " + b",".join([b"a=1"] * 10)
     assert (await doors.client.post("/write", content=some)).status_code == 204
+
+
+async def test_a_bad_line_cannot_add_headers(doors: Doors) -> None:
+    answer = await doors.client.post("/write", content=b"cpu\rX-Evil: 1\x00\x1b[31m caf\xc3\xa9\n")
+    assert answer.status_code == 400
+    told = answer.headers["x-influxdb-error"]
+    assert told.isprintable()
+    assert "cpu X-Evil: 1" in told
+
+
+async def test_a_large_form_is_not_taken_apart(doors: Doors) -> None:
+    answer = await doors.client.post("/query", content=b"q=1&" * 20_000)
+    assert answer.status_code == 413

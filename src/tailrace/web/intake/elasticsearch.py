@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from tailrace.web.context import Context, Shared
 from tailrace.web.intake.elasticsearch_bulk import AnswerFilter, Bulk, read_bulk
+from tailrace.web.intake.lines import BadBodyError
 
 PREFIX: Final = "/elasticsearch"
 HEADERS: Final = {"X-Elastic-Product": "Elasticsearch"}
@@ -117,7 +118,10 @@ async def document(shared: Shared, request: Request, index: str, doc_id: str = "
 
 async def _take(shared: Context, request: Request, index: str, filter_path: str) -> Response:
     began = shared.clock.monotonic()
-    wanted = AnswerFilter(filter_path)
+    try:
+        wanted = AnswerFilter(filter_path)
+    except BadBodyError as error:
+        raise HTTPException(400, str(error)) from error
     token = _token(shared)
     found = await shared.forwarder.take(request, lambda body: read_bulk(body, index, wanted, token))
     members = {

@@ -9,10 +9,11 @@ read makes it unclear what follows, and so the whole body is refused, as Elastic
 Format: https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-bulk
 """
 
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from typing import Any
 
 import orjson
@@ -23,6 +24,8 @@ TAKEN = frozenset({"create", "index"})
 REFUSED = frozenset({"update", "delete"})
 MOST_KNOWN = 1000
 """Action lines that are remembered: a shipper writes the same one before each document."""
+
+MOST_FILTER_CHARACTERS = 1000
 
 _ID_MARK = b'"\\u0000"'
 
@@ -43,18 +46,30 @@ class Bulk:
 
 
 class AnswerFilter:
-    """Elasticsearch's `filter_path`: which parts of an answer are wanted, as `items.*.status`."""
+    """Elasticsearch's `filter_path`: which parts of an answer are wanted, as `items.*.status`.
+
+    Raises BadBodyError for one of more than MOST_FILTER_CHARACTERS.
+    """
 
     def __init__(self, filter_path: str = "") -> None:
+        if len(filter_path) > MOST_FILTER_CHARACTERS:
+            raise BadBodyError(
+                f"cannot use a filter_path of {len(filter_path)} characters: "
+                f"at most {MOST_FILTER_CHARACTERS}"
+            )
         patterns = [pattern.strip() for pattern in filter_path.split(",") if pattern.strip()]
-        self._wanted = [one for one in patterns if not one.startswith("-")]
-        self._unwanted = [one[1:] for one in patterns if one.startswith("-")]
+        self._wanted = _any_of(one for one in patterns if not one.startswith("-"))
+        self._unwanted = _any_of(one[1:] for one in patterns if one.startswith("-"))
+        self._known: dict[str, bool] = {}
 
     def wants(self, path: str) -> bool:
         """Whether the value at this path is part of the answer."""
-        if any(_means(pattern, path) for pattern in self._unwanted):
-            return False
-        return not self._wanted or any(_means(pattern, path) for pattern in self._wanted)
+        known = self._known.get(path)
+        if known is None:
+            is_named = not self._wanted or self._wanted.match(path) is not None
+            known = is_named and not (self._unwanted and self._unwanted.match(path))
+            self._known[path] = known
+        return known
 
     def item(self, action: str, **fields: Any) -> bytes:
         """An item of the answer, as JSON; empty where nothing of it is wanted."""
@@ -69,9 +84,11 @@ class AnswerFilter:
         return orjson.dumps({action: kept}) if kept else b""
 
 
-def _means(pattern: str, path: str) -> bool:
-    """A pattern means what it names and everything below."""
-    return fnmatchcase(path, pattern) or fnmatchcase(path, f"{pattern}.*")
+def _any_of(patterns: Iterator[str]) -> re.Pattern[str] | None:
+    """What one of the patterns means: what it names and everything below."""
+    named = [translate(form) for one in patterns for form in (one, f"{one}.*")]
+    # Not by fnmatch itself, which remembers thousands of patterns that anybody may send.
+    return re.compile("|".join(f"(?:{one})" for one in named)) if named else None
 
 
 class _Form:

@@ -5,6 +5,7 @@ tokens are not looked at: there is one place that events go to. Bad lines are an
 their reasons, and the good ones of the same body are taken, as Influx does it.
 """
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, Final
@@ -22,6 +23,8 @@ QUERY: Final = "/query"
 WRITE_V2: Final = "/api/v2/write"
 
 VERSION: Final = "1.8.10"
+MOST_FORM_BYTES: Final = 64 * 1024
+"""Of a form a few bytes are a field, and each takes a hundred times the memory."""
 _HEADERS: Final = {"X-Influxdb-Version": VERSION, "X-Influxdb-Build": "tailrace"}
 _CODES: Final = {
     400: "invalid",
@@ -43,6 +46,7 @@ _BODY: Final[dict[str, Any]] = {
     },
     "responses": {"204": {"description": "The events are on disk"}},
 }
+_NOT_PRINTABLE: Final = re.compile(r"[^ -~]+")
 _ADMINISTRATION: Final = ("CREATE DATABASE", "CREATE RETENTION POLICY", "ALTER RETENTION POLICY")
 
 router = APIRouter(tags=["Intake"])
@@ -50,7 +54,8 @@ router = APIRouter(tags=["Intake"])
 
 def error_answer_v1(status: int, detail: str, headers: dict[str, str]) -> Response:
     """An error in the form of version 1."""
-    told = detail.encode("ascii", "replace").decode().replace("\n", " ")[:500]
+    # In a header nothing may look like the end of a line: it quotes what was sent.
+    told = _NOT_PRINTABLE.sub(" ", detail[:500].encode("ascii", "replace").decode())
     return _answer({"error": detail}, status, {**headers, "X-Influxdb-Error": told})
 
 
@@ -128,7 +133,7 @@ async def query(shared: Shared, request: Request) -> Response:
     asked = request.query_params.get("q", "")
     if not asked:
         async with shared.forwarder.body(request) as body:
-            asked = parse_qs(body.decode("utf-8", "replace")).get("q", [""])[0]
+            asked = _asked_in(body)
     statement = " ".join(asked.split()).upper()
     if statement.startswith(_ADMINISTRATION):
         return _answer({"results": [{"statement_id": 0}]})
@@ -138,3 +143,10 @@ async def query(shared: Shared, request: Request) -> Response:
     raise HTTPException(
         400, f"cannot run {asked[:100]!r}: this only takes points; /api/v1/logs finds them again"
     )
+
+
+def _asked_in(form: bytes) -> str:
+    """The query of a form; '' where there is none."""
+    if len(form) > MOST_FORM_BYTES:
+        raise HTTPException(413, f"cannot take a query of more than {MOST_FORM_BYTES} bytes")
+    return parse_qs(form.decode("utf-8", "replace")).get("q", [""])[0]

@@ -17,7 +17,7 @@ repetitions did not bring there; where an answer was lost, the server may have t
 import asyncio
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 from typing_extensions import override
@@ -58,6 +58,8 @@ class Target:
     parameters: Mapping[str, str] | None = None
     """Of the query; not in what is said of the target."""
     auth: httpx.Auth | None = None
+    arrange: Callable[[Sequence[bytes], str], Sequence[bytes]] | None = None
+    """What a batch's events become before they go out in parts; the text is the batch's token."""
 
 
 class _RefusedError(Exception):
@@ -105,6 +107,11 @@ class HttpDelivery:
         """Bring a batch there whose payloads are framed by `length_delimited`."""
         delivery = Delivery()
         rows = [_Row(data, piece) for piece in batch.pieces for data in unpack(piece.payload)]
+        if self._target.arrange:
+            arranged = await asyncio.to_thread(
+                self._target.arrange, [row.data for row in rows], batch.token
+            )
+            rows = [replace(row, data=data) for row, data in zip(rows, arranged, strict=True)]
         for numbers in parts_of([row.data for row in rows], self._target.batch):
             await self._send_or_split([rows[number] for number in numbers], delivery)
         return delivery

@@ -21,6 +21,7 @@ from tailrace.collect.sinks import SINKS, console
 from tailrace.collect.sinks.clickhouse.sink import ClickhouseSink
 from tailrace.collect.sinks.http.sink import HttpSink
 from tailrace.collect.sinks.influxdb_logs import InfluxdbLogsSink
+from tailrace.collect.sinks.influxdb_metrics import InfluxdbMetricsSink
 from tailrace.collect.transform import Event, Timestamp
 from tailrace.settings import Settings
 from tailrace.telemetry import new_registry
@@ -45,6 +46,15 @@ class Subject:
     once: bool = True
     """Whether a batch that comes twice is there once."""
     made: Callable[[], Sink] | None = None
+    event_of: Callable[[str], Event] = lambda message: {"message": message}
+    """An event that says something."""
+
+    @property
+    def events(self) -> list[Event]:
+        """Those that it is given, of its kind: EVENTS, unless it takes no logs."""
+        if "message" in self.event_of(""):
+            return EVENTS
+        return [self.event_of(event["message"]) for event in EVENTS]
 
 
 def context_of(kind: str, folder: Path) -> SinkContext:
@@ -175,6 +185,33 @@ def _event_of(point: bytes) -> Event:
     return event
 
 
+def influxdb_metrics(folder: Path) -> Subject:
+    server = FakeServer()
+    options = {"inputs": ["in"], "endpoint": "http://127.0.0.1:1", "database": "d"}
+    config: Any = SINKS["influxdb_metrics"].config.model_validate(options)
+    transport = httpx.MockTransport(server.handle)
+    sink = InfluxdbMetricsSink(config, context_of("influxdb_metrics", folder), transport)
+    return Subject(
+        sink,
+        options,
+        lambda: [_metric_of(point) for body in server.bodies for point in body.splitlines()],
+        lambda: server.answers.append(httpx.ConnectError("refused")),
+        once=False,  # the server's doing: the same point takes its own place
+        event_of=_metric,
+    )
+
+
+def _metric(message: str) -> Event:
+    time = Timestamp("2026-01-02T03:04:05.000000678Z")
+    metric = {"name": "m", "tags": {"message": message}, "timestamp": time}
+    return {**metric, "kind": "incremental", "counter": {"value": 1.0}}
+
+
+def _metric_of(point: bytes) -> Event:
+    text = point.decode().replace("\\", "").removeprefix("m,message=")
+    return _metric(text.partition(",metric_type=counter value=1 1767323045000000678")[0])
+
+
 def kafka(folder: Path) -> Subject:
     cluster = MockCluster()
     options = {
@@ -201,6 +238,7 @@ SUBJECTS: dict[str, Callable[[Path], Subject]] = {
     "file": file,
     "http": http,
     "influxdb_logs": influxdb_logs,
+    "influxdb_metrics": influxdb_metrics,
     "kafka": kafka,
 }
 
@@ -222,38 +260,40 @@ def test_every_sink_is_held_to_the_contract() -> None:
 
 
 async def test_all_events_arrive_and_are_counted(subject: Subject) -> None:
-    delivery = await subject.sink.deliver(await batch_of(subject.sink, EVENTS))
+    delivery = await subject.sink.deliver(await batch_of(subject.sink, subject.events))
     assert delivery.sent_rows == len(EVENTS)
     assert delivery.sent_bytes > 0
     assert delivery.attempts == 1 or delivery.attempts == 2  # a table's columns are asked for
     assert delivery.rejected == []
     found = subject.read()
-    assert found is None or found == EVENTS
+    assert found is None or found == subject.events
     assert subject.sink.is_well
 
 
 async def test_batches_stay_in_order(subject: Subject) -> None:
     for number in range(3):
         await subject.sink.deliver(
-            await batch_of(subject.sink, [{"message": str(number)}], of=f"t{number}")
+            await batch_of(subject.sink, [subject.event_of(str(number))], of=f"t{number}")
         )
     found = subject.read()
-    assert found is None or [event["message"] for event in found] == ["0", "1", "2"]
+    assert found is None or found == [subject.event_of(str(number)) for number in range(3)]
 
 
 async def test_a_batch_that_comes_twice_is_there_once_where_that_is_promised(
     subject: Subject,
 ) -> None:
-    batch = await batch_of(subject.sink, EVENTS)
+    batch = await batch_of(subject.sink, subject.events)
     await subject.sink.deliver(batch)
     delivery = await subject.sink.deliver(batch)
     assert delivery.sent_rows == len(EVENTS)
     found = subject.read()
     if found is not None and subject.once:
-        assert found == EVENTS
+        assert found == subject.events
 
 
-@pytest.mark.parametrize("subject", ["clickhouse", "http", "influxdb_logs"], indirect=True)
+@pytest.mark.parametrize(
+    "subject", ["clickhouse", "http", "influxdb_logs", "influxdb_metrics"], indirect=True
+)
 async def test_what_fails_is_done_again(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     assert subject.fail_once is not None
     subject.fail_once()
@@ -262,11 +302,11 @@ async def test_what_fails_is_done_again(subject: Subject, monkeypatch: pytest.Mo
         assert not subject.sink.is_well
         assert seconds > 0
 
-    batch = await batch_of(subject.sink, EVENTS)
+    batch = await batch_of(subject.sink, subject.events)
     monkeypatch.setattr(asyncio, "sleep", at_once)
     delivery = await subject.sink.deliver(batch)
     assert delivery.sent_rows == len(EVENTS)
-    assert subject.read() == EVENTS
+    assert subject.read() == subject.events
     assert subject.sink.is_well
 
 
@@ -274,9 +314,9 @@ async def test_encoders_leave_events_alone_and_can_be_pickled(subject: Subject) 
     import pickle
 
     encoder = pickle.loads(pickle.dumps(await subject.sink.encoder()))  # noqa: S301  # our own
-    events = [dict(event) for event in EVENTS]
+    events = [dict(event) for event in subject.events]
     first = encoder.encode(events)
-    assert events == EVENTS
+    assert events == subject.events
     assert encoder.encode(events) == first
     assert encoder.encode([]) == b""
 

@@ -26,6 +26,13 @@ class Options(BaseModel):
     """Options of Vector's that are refused on purpose, and why or what to give in their place."""
 
 
+EventKind = Literal["Log", "Metric"]
+"""Vector's two kinds of events; both are JSON here (a metric: `tailrace.collect.metric_event`)."""
+
+LOGS: frozenset[EventKind] = frozenset({"Log"})
+METRICS: frozenset[EventKind] = frozenset({"Metric"})
+LOGS_AND_METRICS = LOGS | METRICS
+
 NO_GRAPH = "it decorates what `vector graph` draws, which Tailrace does not have"
 COMMON_NOT_TAKEN = {
     "graph": NO_GRAPH,
@@ -108,6 +115,9 @@ class Buffer(Options):
 
 class SinkConfig(Options):
     """Base of the configurations of sinks."""
+
+    takes: ClassVar[frozenset[EventKind]] = LOGS
+    """Kinds of events that may come in; whoever writes JSON takes metrics, too."""
 
     templates: ClassVar[frozenset[str]] = frozenset()
     """Options that each event fills in; in all others `{{` is refused."""

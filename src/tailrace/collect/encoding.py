@@ -106,7 +106,7 @@ class Encoding(FieldChoice):
         "gelf": "Tailrace does not write the codec that it belongs to",
         "protobuf": "Tailrace does not write the codec that it belongs to",
         "schema": "Tailrace does not write the codec that it belongs to",
-        "metric_tag_values": "Tailrace has no metric events",
+        "metric_tag_values": "a metric's tag has one value, as `single` says",
     }
 
     codec: Literal["json", "text", "raw_message", "logfmt", "csv"]

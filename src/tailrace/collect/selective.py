@@ -1,23 +1,13 @@
 """What `sample` and `throttle` share: events that count apart, and others that do not count at all."""
 
 from collections.abc import Iterator
-from typing import Annotated
 
-from pydantic import AfterValidator
 from typing_extensions import override
 
 from tailrace.collect.condition import Condition, ConditionConfig, condition_problem
 from tailrace.collect.stateful import StatefulConfig, StatefulTransform
 from tailrace.collect.template import Template, TemplateError
 from tailrace.collect.transform import Event
-
-
-def _check_template(text: str) -> str:
-    Template.parse(text)
-    return text
-
-
-TemplateText = Annotated[str, AfterValidator(_check_template)]
 
 
 class SelectiveConfig(StatefulConfig):

@@ -9,6 +9,10 @@ import posixpath
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from typing import Annotated
+
+import orjson
+from pydantic import AfterValidator
 
 from tailrace.clock import utc_now
 from tailrace.collect.fields import get_field, split_path
@@ -58,20 +62,32 @@ class Template:
         """The literal text before the first hole or letter."""
         return re.split(r"\{\{|%", self.text, maxsplit=1)[0]
 
-    def fill(self, event: Event, zone: tzinfo = UTC) -> str:
-        """The text for an event; raises TemplateError where a field is missing."""
+    def fill(self, event: Event, zone: tzinfo = UTC, *, with_tables: bool = False) -> str:
+        """The text for an event; raises TemplateError where a field is missing.
+
+        `with_tables`: a field may be an object or an array, whose text is its JSON.
+        """
         if self.is_fixed:
             return self.text
         moment = _moment(event).astimezone(zone)
         parts: list[str] = []
         for index, part in enumerate(_HOLE.split(self.text)):
             if index % 2:
-                parts.append(_field(event, part))
+                parts.append(_field(event, part, with_tables=with_tables))
             elif "%" in part:
                 parts.append(moment.strftime(part))
             else:
                 parts.append(part)
         return "".join(parts)
+
+
+def _check(text: str) -> str:
+    Template.parse(text)
+    return text
+
+
+TemplateText = Annotated[str, AfterValidator(_check)]
+"""An option that is a template."""
 
 
 def is_inside(path: str, folder: str) -> bool:
@@ -83,8 +99,10 @@ def is_inside(path: str, folder: str) -> bool:
     return found.startswith(base if base.endswith("/") else f"{base}/")
 
 
-def _field(event: Event, path: str) -> str:
+def _field(event: Event, path: str, *, with_tables: bool) -> str:
     value = get_field(event, split_path(path))
+    if with_tables and isinstance(value, dict | list):
+        return orjson.dumps(value).decode()
     if value is None or isinstance(value, dict | list):
         raise TemplateError(f"cannot fill in {{{{ {path} }}}}: the event has no such field")
     text = str(value).lower() if isinstance(value, bool) else str(value)

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import orjson
 from pydantic import Field
 
-from tailrace.collect.component import NO_GRAPH, Options
+from tailrace.collect.component import LOGS, NO_GRAPH, EventKind, Options
 
 FILTERED = "filtered"
 """Reason for which a condition discards events."""
@@ -103,6 +103,12 @@ class TransformConfig(Options, ABC):
     """A transform's options, as they stand in the file; built into a Transform in the worker."""
 
     not_taken: ClassVar[Mapping[str, str]] = {"graph": NO_GRAPH}
+
+    takes: ClassVar[frozenset[EventKind]] = LOGS
+    """Kinds of events that may come in."""
+
+    gives: ClassVar[frozenset[EventKind] | None] = None
+    """Kinds of events that come out; None: those that have come in."""
 
     type: str
     """Vector's name for the kind of transform."""

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tailrace.collect.component import METRICS
 from tailrace.collect.config import Config, installed_components
 from tailrace.collect.config.load import load_with
 from tailrace.collect.transform import Event, Timestamp
@@ -117,7 +118,12 @@ def load_component(case: Case, folder: Path) -> Config:
     else:
         name = "it"
         pipeline = {"sources": {"in": {"type": "stdin"}}}
-        pipeline[case.section] = {"it": {"inputs": ["in"], **component}}
+        takes = getattr(installed_components(), case.section)[case.kind].takes
+        if takes == METRICS:
+            of_logs = {"type": "log_to_metric", "inputs": ["in"], "all_metrics": True}
+            pipeline["transforms"] = {"metrics": of_logs}
+        taken = "metrics" if takes == METRICS else "in"
+        pipeline.setdefault(case.section, {})["it"] = {"inputs": [taken], **component}
     pipeline.setdefault("sinks", {"out": {"type": "blackhole", "inputs": inputs}})
     if "timezone" in case.data:
         pipeline["timezone"] = case.data["timezone"]

@@ -171,7 +171,7 @@ def _build(case: Case, folder: Path, clock: ManualClock, server: Server, said: S
         own_folder=folder / "own",
     )
     component = SINKS[case.kind]
-    if case.kind in ("http", "clickhouse", "influxdb_logs"):
+    if case.kind in ("http", "clickhouse", "influxdb_logs", "influxdb_metrics"):
         return component.build(config, context, httpx.MockTransport(server.handle))
     return component.build(config, context)
 

@@ -8,6 +8,7 @@ from tailrace.collect.sinks.console import CONSOLE
 from tailrace.collect.sinks.file import FILE
 from tailrace.collect.sinks.http import HTTP
 from tailrace.collect.sinks.influxdb_logs import INFLUXDB_LOGS
+from tailrace.collect.sinks.influxdb_metrics import INFLUXDB_METRICS
 from tailrace.collect.sinks.kafka import KAFKA
 
 SINKS: dict[str, Component[Sink]] = {
@@ -17,5 +18,6 @@ SINKS: dict[str, Component[Sink]] = {
     "file": FILE,
     "http": HTTP,
     "influxdb_logs": INFLUXDB_LOGS,
+    "influxdb_metrics": INFLUXDB_METRICS,
     "kafka": KAFKA,
 }

@@ -4,12 +4,12 @@ What is guaranteed: every event that it gets is counted, at most `rate` of them 
 """
 
 import asyncio
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from typing_extensions import override
 
-from tailrace.collect.component import Component, SinkConfig
+from tailrace.collect.component import LOGS_AND_METRICS, Component, EventKind, SinkConfig
 from tailrace.collect.encoding import Encoding, StreamEncoder
 from tailrace.collect.options import Acknowledgements
 from tailrace.collect.sink import Delivery, Encoder, Sink, SinkBatch, SinkContext
@@ -17,6 +17,8 @@ from tailrace.collect.sink import Delivery, Encoder, Sink, SinkBatch, SinkContex
 
 class BlackholeConfig(SinkConfig):
     """Takes events and forgets them."""
+
+    takes: ClassVar[frozenset[EventKind]] = LOGS_AND_METRICS
 
     type: Literal["blackhole"] = "blackhole"
 

@@ -3,12 +3,12 @@
 Outputs are `<id>.<name>`, and `<id>._unmatched` for the events that no condition wants.
 """
 
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 from typing_extensions import override
 
-from tailrace.collect.component import Options
+from tailrace.collect.component import LOGS_AND_METRICS, EventKind, Options
 from tailrace.collect.condition import Condition, ConditionConfig, condition_problem
 from tailrace.collect.routing import UNMATCHED, send
 from tailrace.collect.transform import (
@@ -32,6 +32,8 @@ class NamedRoute(Options):
 
 class ExclusiveRouteConfig(TransformConfig):
     """Options of `exclusive_route`."""
+
+    takes: ClassVar[frozenset[EventKind]] = LOGS_AND_METRICS
 
     routes: tuple[NamedRoute, ...] = Field(min_length=1)
     """The routes, in the order in which they are tried."""

@@ -4,8 +4,11 @@ What it drops is dropped on purpose and counted. A condition that fails counts a
 error, as in Vector.
 """
 
+from typing import ClassVar
+
 from typing_extensions import override
 
+from tailrace.collect.component import LOGS_AND_METRICS, EventKind
 from tailrace.collect.condition import (
     Condition,
     ConditionConfig,
@@ -25,6 +28,8 @@ from tailrace.collect.transform import (
 
 class FilterConfig(TransformConfig):
     """Options of `filter`."""
+
+    takes: ClassVar[frozenset[EventKind]] = LOGS_AND_METRICS
 
     condition: ConditionConfig
     """VRL that ends in a boolean."""

@@ -4,9 +4,12 @@ Outputs are `<id>.<name>`, and `<id>._unmatched` for the events that no conditio
 output under the bare id, as in Vector. An event is shared by its outputs, not copied.
 """
 
+from typing import ClassVar
+
 from pydantic import Field, field_validator
 from typing_extensions import override
 
+from tailrace.collect.component import LOGS_AND_METRICS, EventKind
 from tailrace.collect.condition import Condition, ConditionConfig, condition_problem
 from tailrace.collect.routing import UNMATCHED, send
 from tailrace.collect.transform import (
@@ -20,6 +23,8 @@ from tailrace.collect.transform import (
 
 class RouteConfig(TransformConfig):
     """Options of `route`."""
+
+    takes: ClassVar[frozenset[EventKind]] = LOGS_AND_METRICS
 
     route: dict[str, ConditionConfig] = Field(min_length=1)
     """A condition for each output, by the output's name."""

@@ -15,8 +15,9 @@ from typing_extensions import override
 
 from tailrace.collect.encoding import as_text
 from tailrace.collect.fields import get_field, split_path
-from tailrace.collect.selective import SelectiveConfig, SelectiveTransform, TemplateText
+from tailrace.collect.selective import SelectiveConfig, SelectiveTransform
 from tailrace.collect.stateful import Moment
+from tailrace.collect.template import TemplateText
 from tailrace.collect.transform import Event, Outputs, Transform, TransformContext
 
 _HASHES = 2**64

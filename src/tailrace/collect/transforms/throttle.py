@@ -11,8 +11,9 @@ from pydantic import Field
 from typing_extensions import override
 
 from tailrace.collect.component import Options
-from tailrace.collect.selective import SelectiveConfig, SelectiveTransform, TemplateText
+from tailrace.collect.selective import SelectiveConfig, SelectiveTransform
 from tailrace.collect.stateful import Moment
+from tailrace.collect.template import TemplateText
 from tailrace.collect.transform import Event, Outputs, Transform, TransformContext
 
 KEYS_UNTIL_CLEANED = 10_000

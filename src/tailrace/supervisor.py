@@ -5,7 +5,8 @@ Guarantees:
   a wrong command line or configuration (exit 2 or 78) is not: trying again cannot help, so
   everything ends with that code.
 - Children end in the reverse order of the data's flow: who sends first, ClickHouse last, so that
-  what was accepted can still be delivered. Who does not end in time is killed; what was
+  what was accepted can still be delivered. Children of one team end side by side: how long the end
+  takes does not depend on how many there are. Who does not end in time is killed; what was
   acknowledged is on disk by then and is delivered at the next start.
 - Children do not outlive a supervisor that is killed (`die_with_supervisor`).
 - A data folder has one supervisor (`own_folder`): a second one would write over its pipelines.
@@ -25,6 +26,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPException
+from itertools import groupby
 from pathlib import Path
 from urllib.error import URLError
 
@@ -60,6 +62,8 @@ class Child:
     stop_within_secs: float = 1.0
     stops_at_once: bool = False
     """No other child needs it: it is told to end together with the first, whatever its turn."""
+    team: str = ""
+    """Children in a row that have the same one end together."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,19 @@ class Listener:
 
 
 def check_ports(listeners: Sequence[Listener]) -> None:
-    """Raise PortTakenError for the first address that somebody else listens on."""
+    """Raise PortTakenError for the first address that somebody else listens on.
+
+    UsageError where two of ours would be the same.
+    """
+    ours: dict[tuple[str, int], str] = {}
     for listener in listeners:
+        address = (listener.host, listener.port)
+        if listener.port and address in ours:
+            raise UsageError(
+                f"cannot listen on {listener.host}:{listener.port} twice: {ours[address]} and "
+                f"{listener.setting} both lead there. Change one of them"
+            )
+        ours[address] = listener.setting
         family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -252,27 +267,34 @@ class Supervisor:
 
     async def _end_all(self) -> None:
         for child in self.children:
-            process = self._running.get(child.name)
-            if child.stops_at_once and process is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.terminate()
-        for child in reversed(self.children):
-            process = self._running.get(child.name)
-            if process is None or process.returncode is not None:
-                continue
-            if not child.stops_at_once:
-                with contextlib.suppress(ProcessLookupError):
-                    process.terminate()
-            try:
-                async with asyncio.timeout(child.stop_within_secs):
-                    await process.wait()
-            except TimeoutError:
-                self.say(
-                    "tailrace", f"{child.name} took over {child.stop_within_secs:g} s, killing it"
-                )
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
+            if child.stops_at_once:
+                self._tell_to_end(child)
+        teams = [list(team) for _, team in groupby(self.children, lambda one: one.team or one.name)]
+        for team in reversed(teams):
+            async with asyncio.TaskGroup() as group:
+                for child in team:
+                    group.create_task(self._end(child))
+
+    async def _end(self, child: Child) -> None:
+        process = self._running.get(child.name)
+        if process is None or process.returncode is not None:
+            return
+        if not child.stops_at_once:
+            self._tell_to_end(child)
+        try:
+            async with asyncio.timeout(child.stop_within_secs):
                 await process.wait()
+        except TimeoutError:
+            self.say("tailrace", f"{child.name} took over {child.stop_within_secs:g} s, killing it")
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    def _tell_to_end(self, child: Child) -> None:
+        process = self._running.get(child.name)
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
 
 
 async def _read_line(stream: asyncio.StreamReader) -> bytes:

@@ -65,6 +65,44 @@ async def test_children_end_in_reverse_order() -> None:
     assert [who for who, text in said.lines if text == "bye"] == ["collector", "engine"]
 
 
+async def test_a_team_is_told_to_end_together_when_its_turn_comes(tmp_path: Path) -> None:
+    """Each member ends only when the other has been told to, too; the engine after both."""
+
+    def member(name: str, other: str, then: str) -> Sequence[str]:
+        lines = (
+            "import pathlib, signal, time",
+            f"folder = pathlib.Path({str(tmp_path)!r})",
+            f"signal.signal(15, lambda *_: (folder / {name!r}).touch())",
+            "print('up', flush=True)",
+            "signal.pause()",
+            f"while not (folder / {other!r}).exists(): time.sleep(0.01)",
+            f"(folder / {then!r}).touch()",
+        )
+        return python("\n".join(lines))
+
+    ends = "; ".join(
+        (
+            "import pathlib, signal, sys",
+            f"folder = pathlib.Path({str(tmp_path)!r})",
+            "signal.signal(15, lambda *_: sys.exit(print(sorted(p.name for p in folder.iterdir()))))",
+            "print('up', flush=True)",
+            "signal.pause()",
+        )
+    )
+    supervisor, said = supervise(
+        Child("engine", python(ends), stop_within_secs=20),
+        Child("one", member("a", "b", "a ended"), stop_within_secs=20, team="t"),
+        Child("two", member("b", "a", "b ended"), stop_within_secs=20, team="t"),
+    )
+    async with asyncio.TaskGroup() as group:
+        run = group.create_task(supervisor.run())
+        for name in ("engine", "one", "two"):
+            await said.wait_for(name, "up")
+        supervisor.stop()
+    assert run.result() == 0
+    assert ("engine", "['a', 'a ended', 'b', 'b ended']") in said.lines
+
+
 async def test_a_dead_child_starts_again_and_that_is_said() -> None:
     supervisor, said = supervise(Child("web", python("print('hello'); raise SystemExit(1)")))
     async with asyncio.TaskGroup() as group:
@@ -142,6 +180,16 @@ def test_a_taken_port_names_the_port_the_setting_and_the_way_to_find_its_holder(
     assert f"127.0.0.1:{port}" in message
     assert "TAILRACE_WEB_PORT=" in message
     assert f"ss -ltnp 'sport = :{port}'" in message
+
+
+def test_an_address_that_two_of_ours_want_is_refused_with_both_settings() -> None:
+    wanted = [
+        Listener("127.0.0.1", 9012, "TAILRACE_WEB_PORT"),
+        Listener("127.0.0.1", 9012, "TAILRACE_COLLECTOR_PORT"),
+    ]
+    with pytest.raises(UsageError, match="twice: TAILRACE_WEB_PORT and TAILRACE_COLLECTOR_PORT"):
+        check_ports(wanted)
+    check_ports([Listener("127.0.0.1", 0, "A"), Listener("127.0.0.1", 0, "B")])
 
 
 def test_a_port_that_orphans_let_go_of_is_waited_for() -> None:

@@ -97,6 +97,7 @@ def _generator(pack: Pack, settings: Settings, rate: float | None, *, is_new: bo
     )
 
 
+        team="generators",
 def _pace(pack: Pack, settings: Settings, rate: float | None, *, is_new: bool) -> tuple[str, ...]:
     """Options of the generator: the rate, unless the environment has one by the pack's own names."""
     if rate is None:

@@ -15,13 +15,14 @@ from tailrace.collect.metrics import Metrics
 from tailrace.collect.sources.kafka.config import KafkaConfig
 from tailrace.collect.sources.kafka.intents import read
 from tailrace.collect.sources.kafka.partition import Batch, Limits
-from tailrace.collect.sources.kafka.reader import Left, Reader, Surroundings
+from tailrace.collect.sources.kafka.reader import WHILE_SHARING, Left, Reader, Surroundings
 from tailrace.errors import TailraceError
 from tailrace.telemetry import new_registry
 from tests.unit.collect.support import quiet_log
 from tests.unit.collect_kafka.kafka_support import FakeMessage, MockCluster, offsets_as_lines
 
 WITHIN_SECS = 40
+LABELS = {"component_id": "in", "component_kind": "source", "component_type": "kafka"}
 
 
 @dataclass
@@ -175,9 +176,14 @@ def test_only_what_comes_later_is_read_from_the_end_and_that_is_written_down(
 
 def lag(member: Member) -> float | None:
     """The metric for partition 0."""
-    labels = {"component_id": "in", "component_kind": "source", "component_type": "kafka"}
-    labels |= {"topic_id": "t", "partition_id": "0"}
+    labels = {**LABELS, "topic_id": "t", "partition_id": "0"}
     return member.metrics.registry.get_sample_value("kafka_consumer_lag", labels)
+
+
+def errors(member: Member) -> float:
+    """How many are counted."""
+    labels = {**LABELS, "error_type": "kafka"}
+    return member.metrics.registry.get_sample_value("component_errors_total", labels) or 0
 
 
 def wait_until(condition: Callable[[], bool], pause: threading.Event) -> None:
@@ -266,6 +272,20 @@ def test_nothing_is_handed_over_whose_intent_cannot_be_written() -> None:
         (place,) = consumer.committed_offsets
         assert read(place.metadata, place.offset) == [batch.intent]
     assert consumer.calls[-1] == "close"
+    assert errors(member) == 0, "a commit that is refused for a moment is no error"
+
+
+def test_a_commit_that_is_refused_for_long_is_an_error() -> None:
+    member = faked(FakeConsumer())
+    for code in WHILE_SHARING:
+        member.reader._take_refusal(KafkaError(code))
+    assert errors(member) == 0
+    assert member.reader._refused_since is not None
+    member.reader._refused_since -= 6
+    member.reader._take_refusal(KafkaError(KafkaError.REBALANCE_IN_PROGRESS))
+    assert errors(member) == 1
+    member.reader._take_refusal(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+    assert errors(member) == 2
 
 
 def test_it_asks_on_where_the_group_stands() -> None:

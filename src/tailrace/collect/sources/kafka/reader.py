@@ -41,6 +41,17 @@ LAG_EVERY_SECS = 1.0
 SAID_AGAIN_SECS = 60.0
 CANNOT_COMMIT = "cannot commit offsets now"
 
+WHILE_SHARING = frozenset(
+    {
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+    }
+)
+"""Why brokers refuse commits for a moment while the group shares its partitions anew, of which each
+member learns a little later. That is no fault: what was to be written is so afterwards, by us or by
+whoever has the partition then."""
+
 Place = tuple[str, int]
 """Topic and number of a partition."""
 
@@ -94,6 +105,8 @@ class Reader:
         self._drain_secs = config.drain_secs
         self._lag_at = 0.0
         self._said: dict[str, float] = {}
+        self._refused_since: float | None = None
+        """Since when every commit is refused because the group shares its partitions anew."""
 
     def run(self) -> None:
         """Read until `stop`, and leave the group."""
@@ -240,19 +253,31 @@ class Reader:
         try:
             results = self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
-            self.complain(error.args[0], CANNOT_COMMIT)
+            self._take_refusal(error.args[0])
             return set()
         done: set[Partition] = set()
         for result in results:
             if result.error:
-                self.complain(result.error, CANNOT_COMMIT)
+                self._take_refusal(result.error)
                 continue
             partition = by_place[result.topic, result.partition]
+            self._refused_since = None
             partition.changed_at = None
             done.add(partition)
         return done
 
     def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+    def _take_refusal(self, error: KafkaError) -> None:
+        """Say that a commit was refused, unless it is only for a moment."""
+        if error.code() in WHILE_SHARING:
+            now = self._around.clock.monotonic()
+            if self._refused_since is None:
+                self._refused_since = now
+            if now - self._refused_since < self._config.session_timeout_ms / 1000:
+                self._around.log.debug("a commit waits until the group has shared its partitions")
+                return
+        self.complain(error, CANNOT_COMMIT)
+
         self._paused = None
         known = self._committed(partitions)
         self._begin_at([one for one in known if one.offset < 0])
@@ -309,7 +334,7 @@ class Reader:
         try:
             self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
-            self.complain(error.args[0], CANNOT_COMMIT)
+            self._take_refusal(error.args[0])
 
     def _give_up(self, places: Collection[Place]) -> None:
         """Wait for what is on its way of some partitions, write down how far they are, and forget

@@ -383,7 +383,14 @@ class GatedBatches:
     intake: GatedIntake
     timeout_secs: float = 0.01
 
-    async def deliver(self, name: str, frames: Sequence[Frames]) -> None:
+    async def deliver(
+        self,
+        name: str,
+        frames: Sequence[Frames],
+        made_at_ms: int | None = None,
+        *,
+        again: bool = False,
+    ) -> None:
         """Returns when the test lets it."""
         assert name
         await self.intake.append(frames)

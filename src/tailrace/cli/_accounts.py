@@ -99,6 +99,12 @@ class Accounts:
             delivered = books.sum(source_id, "received")
             waiting = books.waiting.get(source_id, 0)
             text = f"{delivered:,} delivered, {waiting:,} in the buffer"
+            again = books.sum(source_id, "again")
+            if again:
+                text += (
+                    f"; {again:,} of those again, for they were on their way when a collector "
+                    "ended or gave partitions up"
+                )
             discarded = books.sum(source_id, "discarded")
             if discarded:
                 text += (
@@ -143,18 +149,18 @@ class Accounts:
             moments.setdefault(tables, Counter()).update(self._books.rows_at(sink_id))
             if options.format == "json_each_row":
                 late.add(tables)
-        rejected = Counter(self._books.rows(REJECTED))
-        rejected.subtract(self._books.rows(REMOVED))
         own = (self._rejected_table,)
         pool = next((tables for tables in expected if self._rejected_table in tables), own)
-        expected.setdefault(pool, Counter()).update(rejected)
-        rejected_at = Counter(self._books.rows_at(REJECTED))
-        rejected_at.subtract(self._books.rows_at(REMOVED))
-        moments.setdefault(pool, Counter()).update(rejected_at)
+        expected.setdefault(pool, Counter()).update(self._books.rows(REJECTED))
+        moments.setdefault(pool, Counter()).update(self._books.rows_at(REJECTED))
         for tables, rows in expected.items():
+            if self._rejected_table in tables:
+                # Whose they were is not known: several tables of lines reject into this one.
+                rows.subtract(self._books.rows(REMOVED))
+                moments[tables].subtract(self._books.rows_at(REMOVED))
             is_late = tables in late
             known = Counter[int]() if is_late else moments.get(tables, Counter())
-            yield _Account(tables, rows, known, is_late)
+            yield _Account(tables, +rows, +known, is_late)
 
     def _compare(self, account: _Account, pending: int) -> Iterator[Finding]:
         if not account.tables or not all(map(self._census.has_arrival, account.tables)):

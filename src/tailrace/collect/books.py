@@ -2,19 +2,26 @@
 
 Everything is read in the order in which the collector writes it last, so that a row that is on its
 way is seen in one place at least: a gap that is found is a gap.
+
+Collectors that share the partitions of Kafka have a book each, and `together` makes one of them. What
+one had on its way when it died another delivers again, under the same name and with the same moment:
+it may stand in two books, or in the second alone, and the table has it once. So of a moment there must
+be as many rows as all collectors have delivered as the first, and no fewer than any of them has
+delivered again.
 """
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import unquote
 
 from tailrace.collect.buffer.format import Record
 from tailrace.collect.buffer.segment import SUFFIX, scan_file
-from tailrace.collect.ledger import FILE, MINUTE_MS, REJECTED, add_rows, day_of
+from tailrace.collect.ledger import AGAIN, FILE, MINUTE_MS, REJECTED, add_rows, day_of
 from tailrace.collect.outcome import SUFFIX as OUTCOME_SUFFIX
 from tailrace.collect.outcome import read as read_outcome
 from tailrace.collect.rejected import FOLDER as REJECTED_FOLDER
@@ -25,6 +32,8 @@ REMOVED = "/removed"
 """Place of rejected rows that a person retried or dropped."""
 ACCEPTED = "/accepted "
 """Place, with the table's name behind it, of rows whose absence a person has accepted."""
+
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
@@ -49,11 +58,23 @@ class Books:
     """Files with what could not be read, or has no place any more."""
 
     def rows(self, place: str) -> dict[str, int]:
-        """Rows of one place by day."""
-        return {day: rows for (found, day), rows in self.days.items() if found == place}
+        """Rows of one place by day, as many as there must be."""
+        by_day = Counter({day: rows for (found, day), rows in self.days.items() if found == place})
+        first = self._at(place)
+        for moment, rows in self.rows_at(place).items():
+            more = rows - first.get(moment, 0)
+            if more:
+                by_day[day_of(moment)] += more
+        return dict(by_day)
 
     def rows_at(self, place: str) -> dict[int, int]:
-        """Rows of one place by moment."""
+        """Rows of one place by moment, as many as there must be."""
+        found = self._at(place)
+        for moment, rows in self._at(place + AGAIN).items():
+            found[moment] = max(found.get(moment, 0), rows)
+        return found
+
+    def _at(self, place: str) -> dict[int, int]:
         return {moment: rows for (found, moment), rows in self.moments.items() if found == place}
 
     def sum(self, component_id: str, name: str) -> int:
@@ -95,6 +116,36 @@ def read_books(buffer: Path) -> Books:
         _held(buffer / STAGE_FOLDER),
         tuple(_set_aside(buffer)),
     )
+
+
+def together(books: Sequence[Books]) -> Books:
+    """The books of several collectors as one."""
+    apart_since_ms = max(one.apart_since_ms for one in books)
+    moments: Counter[tuple[str, int]] = Counter()
+    for one in books:
+        own: Counter[tuple[str, int]] = Counter()
+        for (place, moment), rows in one.moments.items():
+            own[place, moment_of(moment, apart_since_ms)] += rows
+        for (place, moment), rows in own.items():
+            known = moments[place, moment]
+            moments[place, moment] = max(known, rows) if place.endswith(AGAIN) else known + rows
+    return Books(
+        sums=_added(one.sums for one in books),
+        days=_added(one.days for one in books),
+        moments=moments,
+        apart_since_ms=apart_since_ms,
+        waiting=_added(one.waiting for one in books),
+        waiting_rejected=sum(one.waiting_rejected for one in books),
+        held=sum(one.held for one in books),
+        set_aside=tuple(path for one in books for path in one.set_aside),
+    )
+
+
+def _added(each: Iterable[Mapping[Key, int]]) -> Mapping[Key, int]:
+    total: Counter[Key] = Counter()
+    for one in each:
+        total.update(one)
+    return total
 
 
 def _ledger(
@@ -207,4 +258,5 @@ __all__ = [
     "note_removed",
     "note_removed_rows",
     "read_books",
+    "together",
 ]

@@ -117,6 +117,7 @@ class Deliverer:
             self._counts(segment, processed),
             last_positions(segment),
             moments_of_rejected(processed.rejected),
+            again=segment.again,
         )
         await self._journal.remove(segment)
         self._report(segment, processed)
@@ -165,6 +166,7 @@ class Deliverer:
             ),
             *await asyncio.to_thread(arrivals_of, pieces, delivery, as_lines=as_lines),
             rejected=moments_of_rejected(delivery.rejected),
+            again=segment.again,
         )
         route.metrics.received(batch.rows, batch.size_bytes)
         route.metrics.sent(delivery.sent_rows, delivery.sent_bytes)
@@ -189,6 +191,8 @@ class Deliverer:
 
     def _counts(self, segment: Segment, processed: Processed) -> list[Count]:
         counts = [Count(self._source_id, "received", segment.events)]
+        if segment.again:
+            counts.append(Count(self._source_id, "again", segment.events))
         if not processed.counts:
             counts.append(Count(self._source_id, "sent", segment.events))
         counts += [

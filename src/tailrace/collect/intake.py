@@ -66,7 +66,14 @@ class JournalIntake:
         """Age at which a batch is to be delivered, full or not."""
         return self._journal.limits.segment_timeout_secs
 
-    async def deliver(self, name: str, frames: Sequence[Frames]) -> None:
+    async def deliver(
+        self,
+        name: str,
+        frames: Sequence[Frames],
+        made_at_ms: int | None = None,
+        *,
+        again: bool = False,
+    ) -> None:
         """Bring a batch to every sink; returns once they have it."""
         chunks = [
             Chunk(part.payload, part.count, self._describe(part), part.one_frame) for part in frames
@@ -74,7 +81,7 @@ class JournalIntake:
         self._metrics.received(
             sum(chunk.events for chunk in chunks), sum(len(chunk.payload) for chunk in chunks)
         )
-        await self._journal.deliver(name, chunks)
+        await self._journal.deliver(name, chunks, made_at_ms, again=again)
 
     async def forget(self, prefix: str, names: Collection[str]) -> None:
         """Batches that begin with `prefix` and are not in `names` will not be brought again."""

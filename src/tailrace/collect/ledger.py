@@ -11,6 +11,8 @@
 - The same by moment of arrival, to the millisecond, where rows are stored under a time that comes
   from here. A batch has a moment, or a few, that no others share, so what is missing of it shows
   however many rows somebody else has added. Older moments are merged into minutes.
+- Rows of a batch that another collector, or this one before a crash, may have delivered under the
+  same name have places of their own, `AGAIN`: of those in two books the table has one.
 - A file that is damaged is kept aside, and what of it can be read goes on. What cannot is forgotten:
   batches are known to ClickHouse by their tokens, but a file is read again from where its last known
   position is.
@@ -97,6 +99,9 @@ CREATE TABLE IF NOT EXISTS positions (
 REJECTED = "/rejected"
 """Place in `days` and `moments` of what was rejected; all others are ids of sinks."""
 
+AGAIN = "/again"
+"""Behind a place: rows of batches that may have been delivered before."""
+
 Days = Mapping[str, int]
 """Rows by day of arrival, as `2026-01-31`, UTC."""
 
@@ -177,11 +182,13 @@ class Ledger:
         moments: Moments = NO_MOMENTS,
         *,
         rejected: Moments = NO_MOMENTS,
+        again: bool = False,
     ) -> None:
         """A sink has taken a batch; returns once that is on disk.
 
         `sent` are its rows by day, `moments` those of them that were stored under a known time.
         """
+        suffix = AGAIN if again else ""
 
         def write() -> None:
             with self._connection as connection:
@@ -190,9 +197,9 @@ class Ledger:
                     tuple(vars(row).values()),
                 ).rowcount
                 if inserted:
-                    _add_days(connection, row.sink_id, sent)
-                    _add_moments(connection, row.sink_id, moments)
-                    add_rows(connection, REJECTED, rejected)
+                    _add_days(connection, row.sink_id + suffix, sent)
+                    _add_moments(connection, row.sink_id + suffix, moments)
+                    add_rows(connection, REJECTED + suffix, rejected)
 
         await self._in_thread(write)
 
@@ -204,9 +211,12 @@ class Ledger:
         counts: Iterable[Count],
         positions: Sequence[Position] = (),
         rejected: Moments = NO_MOMENTS,
+        *,
+        again: bool = False,
     ) -> None:
         """All sinks have answered: add the sums, once, and note where the source stood."""
         added = list(counts)
+        place = REJECTED + AGAIN if again else REJECTED
 
         def write() -> None:
             with self._connection as connection:
@@ -217,7 +227,7 @@ class Ledger:
                 if inserted:
                     _add(connection, added)
                     _add(connection, _sums_of_sinks(connection, token))
-                    add_rows(connection, REJECTED, rejected)
+                    add_rows(connection, place, rejected)
                 connection.execute("DELETE FROM refusals WHERE token GLOB ?", (f"{token}-*",))
                 _put_positions(connection, source_id, positions)
 

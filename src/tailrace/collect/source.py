@@ -107,8 +107,19 @@ class Batches(Protocol):
     def timeout_secs(self) -> float:
         """Age at which a batch is to be delivered, full or not."""
 
-    async def deliver(self, name: str, frames: Sequence[Frames]) -> None:
-        """Bring a batch to every sink; returns once they have it. The name fits a file's."""
+    async def deliver(
+        self,
+        name: str,
+        frames: Sequence[Frames],
+        made_at_ms: int | None = None,
+        *,
+        again: bool = False,
+    ) -> None:
+        """Bring a batch to every sink; returns once they have it. The name fits a file's.
+
+        `made_at_ms`: when it was made first, which is the time of arrival; unset: now. `again`:
+        somebody else may have brought it already.
+        """
 
     async def forget(self, prefix: str, names: Collection[str]) -> None:
         """Batches that begin with `prefix` and are not in `names` will not be brought again."""

@@ -1,10 +1,13 @@
 """Counts rows by day of arrival, for whoever knows how many there should be."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tailrace.store.client import Store
+
+ARRIVAL = "received_at"
+"""The column with the time of a row's arrival, where nobody says that it is another."""
 
 _TARGET = re.compile(r"\bTO\s+`?([\w-]+)`?\.`?([\w-]+)`?")
 _TTL_DAYS = re.compile(r"\bTTL\b.*?(?:toIntervalDay\((\d+)\)|INTERVAL (\d+) DAY)", re.DOTALL)
@@ -24,10 +27,14 @@ class TableFacts:
 
 
 class Census:
-    """The tables of one ClickHouse, as they were when this was made."""
+    """The tables of one ClickHouse, as they were when this was made.
 
-    def __init__(self, store: Store) -> None:
+    `arrivals`: by table, the column with the time of arrival.
+    """
+
+    def __init__(self, store: Store, arrivals: Mapping[str, str] | None = None) -> None:
         self._store = store
+        self._arrivals = arrivals or {}
         found = store.query(
             "SELECT concat(database, '.', name), engine, create_table_query, "
             "arrayMap((d, t) -> concat(d, '.', t), dependencies_database, dependencies_table), "
@@ -50,22 +57,23 @@ class Census:
     def has_arrival(self, table: str) -> bool:
         """Whether the table says when a row arrived."""
         facts = self.tables.get(table)
-        return facts is not None and "received_at" in facts.made
+        return facts is not None and self._arrival(table) in facts.made
 
     def rows_by_day(self, table: str) -> dict[str, int]:
         """Rows by day of arrival, as 2026-01-31, UTC."""
         sql = (
-            "SELECT toString(toDate(received_at)) AS day, count() "  # noqa: S608 (a checked name)
-            f"FROM {self._quoted(table)} GROUP BY day"
+            f"SELECT toString(toDate({_quoted(self._arrival(table))})) AS day, count() "  # noqa: S608
+            f"FROM {_quoted(*table.split('.', 1))} GROUP BY day"
         )
         return {str(day): int(rows) for day, rows in self._store.query(sql).rows}
 
     def rows_by_moment(self, table: str, merged_before_ms: int, step_ms: int) -> dict[int, int]:
         """Rows by time of arrival in ms; before `merged_before_ms`, by steps of `step_ms`."""
         sql = (
-            "WITH toUnixTimestamp64Milli(toDateTime64(received_at, 3, 'UTC')) AS ms "  # noqa: S608
+            f"WITH toUnixTimestamp64Milli(toDateTime64({_quoted(self._arrival(table))}, 3, 'UTC')) "  # noqa: S608
+            "AS ms "
             "SELECT if(ms < {before:Int64}, intDiv(ms, {step:Int64}) * {step:Int64}, ms) AS moment, "
-            f"count() FROM {self._quoted(table)} GROUP BY moment"
+            f"count() FROM {_quoted(*table.split('.', 1))} GROUP BY moment"
         )
         bound = {"before": merged_before_ms, "step": step_ms}
         return {int(moment): int(rows) for moment, rows in self._store.query(sql, bound).rows}
@@ -101,6 +109,9 @@ class Census:
             if target and facts.engine == "Null":
                 yield from self._keepers(f"{target[1]}.{target[2]}", seen)
 
-    @staticmethod
-    def _quoted(table: str) -> str:
-        return ".".join(f"`{part.replace('`', '')}`" for part in table.split(".", 1))
+    def _arrival(self, table: str) -> str:
+        return self._arrivals.get(table, ARRIVAL)
+
+
+def _quoted(*names: str) -> str:
+    return ".".join(f"`{name.replace('`', '')}`" for name in names)

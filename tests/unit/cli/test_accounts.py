@@ -8,6 +8,7 @@ import pytest
 from tailrace.cli._accounts import Accounts, Finding
 from tailrace.collect.books import ACCEPTED, REJECTED, REMOVED, Books
 from tailrace.collect.config import Config
+from tailrace.collect.ledger import AGAIN
 from tailrace.collect.sinks.clickhouse.config import ClickhouseConfig
 from tailrace.collect.sources.socket import SocketConfig
 from tailrace.store.census import TableFacts
@@ -51,8 +52,24 @@ class FakeCensus:
         return []
 
 
+def books(days: dict[tuple[str, str], int], **written: Any) -> Books:
+    return Books(
+        **{
+            "sums": {},
+            "days": days,
+            "moments": {},
+            "apart_since_ms": 0,
+            "waiting": {},
+            "waiting_rejected": 0,
+            "held": 0,
+            "set_aside": (),
+            **written,
+        }
+    )
+
+
 def examined(
-    census: FakeCensus, days: dict[tuple[str, str], int], *, table: str = "intake", **books: Any
+    census: FakeCensus, days: dict[tuple[str, str], int], *, table: str = "intake", **written: Any
 ) -> tuple[list[Finding], list[tuple[str, int]]]:
     """What is bad, and the gaps by day."""
     form = "json_as_string" if table == "intake" else "json_each_row"
@@ -63,20 +80,13 @@ def examined(
         {"out": ClickhouseConfig.model_validate({**sink, "format": form})},
         (),
     )
-    found = Books(
-        **{
-            "sums": {},
-            "days": days,
-            "moments": {},
-            "apart_since_ms": 0,
-            "waiting": {},
-            "waiting_rejected": 0,
-            "held": 0,
-            "set_aside": (),
-            **books,
-        }
+    accounts = Accounts(
+        books(days, **written),
+        config,
+        census,  # type: ignore[arg-type]
+        "logs.rejected",
+        TODAY,
     )
-    accounts = Accounts(found, config, census, "logs.rejected", TODAY)  # type: ignore[arg-type]
     bad = [finding for finding in accounts.findings() if finding.state == "bad"]
     return bad, [(gap.day, gap.rows) for gap in accounts.gaps]
 
@@ -133,6 +143,34 @@ def test_a_sink_whose_sums_do_not_add_up_and_a_source_that_is_gone_are_named() -
     assert "2 are unaccounted for" in bad[1].text
 
 
+def test_rows_that_a_person_removed_are_a_gap_of_none_of_the_tables_that_reject() -> None:
+    """A pack's own sink for rejected rows, beside a table of lines that rejects into the same one."""
+    sink = {"inputs": ["in"], "endpoint": "http://x", "database": "logs"}
+    sinks = {
+        "out": {**sink, "table": "intake", "format": "json_as_string"},
+        "unread": {**sink, "table": "rejected", "format": "json_each_row"},
+    }
+    config = Config(
+        {"in": SocketConfig.model_validate({"mode": "tcp", "address": "127.0.0.1:0"})},
+        {},
+        {name: ClickhouseConfig.model_validate(one) for name, one in sinks.items()},
+        (),
+    )
+    day = "2026-01-30"
+    days = {("out", day): 50, ("unread", day): 3, (REMOVED, day): 3}
+    census = FakeCensus({day: 50})
+    accounts = Accounts(books(days), config, census, "logs.rejected", TODAY)  # type: ignore[arg-type]
+    assert [one for one in accounts.findings() if one.state == "bad"] == []
+    accounts = Accounts(
+        books({**days, (REMOVED, day): 1}),
+        config,
+        census,  # type: ignore[arg-type]
+        "logs.rejected",
+        TODAY,
+    )
+    assert [one.check for one in accounts.findings() if one.state == "bad"] == ["logs.rejected"]
+
+
 DAY_MS = int(datetime(2026, 1, 30, tzinfo=UTC).timestamp() * 1000)
 
 
@@ -177,3 +215,26 @@ def test_rejected_rows_that_a_person_removed_are_missing_at_no_moment() -> None:
     days = {("out", "2026-01-30"): 10, (REMOVED, "2026-01-30"): 2}
     moments = {("out", DAY_MS): 10, (REMOVED, DAY_MS): 2}
     assert examined(census, days, moments=moments) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "there", "missing"),
+    [
+        # Made by one collector, and again by another: the table has it once.
+        (10, 10, 10, 0),
+        # The first died before it could write it down.
+        (0, 10, 10, 0),
+        (0, 10, 9, 1),
+        (10, 10, 7, 3),
+    ],
+)
+def test_what_was_delivered_again_is_expected_once(
+    first: int, again: int, there: int, missing: int
+) -> None:
+    place = "out" + AGAIN
+    days = {("out", "2026-01-30"): 20 + first, (place, "2026-01-30"): again}
+    moments = {("out", DAY_MS): 20, ("out", DAY_MS + 1): first, (place, DAY_MS + 1): again}
+    found = {DAY_MS: 20, DAY_MS + 1: there}
+    census = FakeCensus({"2026-01-30": 20 + there}, moments=found)
+    _, gaps = examined(census, days, moments=moments)
+    assert sum(rows for _, rows in gaps) == missing

@@ -22,7 +22,14 @@ class NeverDelivered:
     def __init__(self) -> None:
         self.names: list[str] = []
 
-    async def deliver(self, name: str, frames: Sequence[Frames]) -> None:
+    async def deliver(
+        self,
+        name: str,
+        frames: Sequence[Frames],
+        made_at_ms: int | None = None,
+        *,
+        again: bool = False,
+    ) -> None:
         self.names.append(name)
         await asyncio.Event().wait()
 

@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -168,10 +168,18 @@ class Journal:
             await future
         return left
 
-    async def deliver(self, name: str, chunks: Sequence[Chunk]) -> None:
+    async def deliver(
+        self,
+        name: str,
+        chunks: Sequence[Chunk],
+        received_at_ms: int | None = None,
+        *,
+        again: bool = False,
+    ) -> None:
         """Make a segment of `chunks` alone, whose token is `name`; comes back once it is removed."""
         sequence, self._next_sequence = self._next_sequence, self._next_sequence + 1
-        entries = _as_entries(list(chunks), self._clock.now_ms())
+        arrived_at_ms = self._clock.now_ms() if received_at_ms is None else received_at_ms
+        entries = _as_entries(list(chunks), arrived_at_ms)
         path = self.folder / f"{name}{NAMED_SUFFIX}"
         # From now on, so that nobody takes what is just being written for something left behind.
         removed = self._batches[path] = asyncio.get_running_loop().create_future()
@@ -180,6 +188,7 @@ class Journal:
         except BaseException:
             del self._batches[path]
             raise
+        segment = replace(segment, again=again)
         self._stored_bytes += segment.size_bytes
         self._stored_events += segment.events
         self._finished.append(segment)

@@ -45,6 +45,8 @@ class Segment:
     """Whether its checksums have to be looked at when it is read."""
     name: str = ""
     """What its source calls it; the same again where the source reads the same again."""
+    again: bool = False
+    """Whether somebody else may have delivered it already, under its name."""
 
     @property
     def token(self) -> str:

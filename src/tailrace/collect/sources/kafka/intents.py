@@ -8,7 +8,9 @@ again under the same names, and only then new ones.
 
 The mark is random. So nothing is taken for a repetition that is none: not a topic that was deleted
 and made anew, whose offsets begin at 0 again, and not what somebody wants to read once more who has
-set the group's offsets back.
+set the group's offsets back. It ends with the time at which the batch was made first. That is the time
+of arrival of its rows, whoever stores them: so it does not matter to the books of collectors
+(`tailrace.collect.ledger`) which of two deliveries was the one that the table kept.
 """
 
 import re
@@ -17,7 +19,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 FIRST_WORD = "tailrace1"
-MARK_BYTES = 6
+RANDOM_BYTES = 6
+TIME_DIGITS = 12
+"""Hexadecimal; enough until the year 10889."""
 MOST_INTENTS = 8
 """Beside one offset; brokers keep no more than 4096 bytes there, unless they are told otherwise."""
 
@@ -34,9 +38,15 @@ class Intent:
     mark: str
 
     @classmethod
-    def new(cls, first: int, end: int) -> "Intent":
+    def new(cls, first: int, end: int, now_ms: int) -> "Intent":
         """With a mark of its own."""
-        return cls(first, end, secrets.token_hex(MARK_BYTES))
+        return cls(first, end, f"{secrets.token_hex(RANDOM_BYTES)}{now_ms:0{TIME_DIGITS}x}")
+
+    @property
+    def made_at_ms(self) -> int | None:
+        """When the batch was made first; None where the mark does not tell."""
+        has_time = len(self.mark) == 2 * RANDOM_BYTES + TIME_DIGITS
+        return int(self.mark[-TIME_DIGITS:], 16) if has_time else None
 
 
 def write(intents: Iterable[Intent]) -> str:

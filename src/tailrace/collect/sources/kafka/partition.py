@@ -164,7 +164,7 @@ class Partition:
         is_old = self._open is not None and now - self._open.since >= timeout_secs
         return is_old and not self._left and not self.under_way
 
-    def cut(self, now: float, timeout_secs: float) -> list[Batch]:
+    def cut(self, now: float, timeout_secs: float, now_ms: int) -> list[Batch]:
         """Batches that are full or old enough."""
         if self._open and self.is_due(now, timeout_secs):
             self._full.append(self._open)
@@ -172,7 +172,7 @@ class Partition:
         batches, self._again = self._again, []
         while self._full and len(self._intents) < MOST_INTENTS:
             gathered = self._full.popleft()
-            intent = Intent.new(gathered.first, gathered.end)
+            intent = Intent.new(gathered.first, gathered.end, now_ms)
             self._intents.append(intent)
             if gathered.frames:
                 batches.append(

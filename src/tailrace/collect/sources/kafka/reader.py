@@ -210,7 +210,8 @@ class Reader:
         if any(partition.is_due(now, timeout_secs) for partition in partitions):
             # One commit does for all of them, so those go along that would be due soon.
             timeout_secs /= 2
-        batches = [batch for each in partitions for batch in each.cut(now, timeout_secs)]
+        now_ms = self._around.clock.now_ms()
+        batches = [batch for each in partitions for batch in each.cut(now, timeout_secs, now_ms)]
         for batch in batches:
             if batch.is_new:
                 self._unwritten.append(batch)
@@ -260,13 +261,12 @@ class Reader:
             if result.error:
                 self._take_refusal(result.error)
                 continue
-            partition = by_place[result.topic, result.partition]
             self._refused_since = None
+            partition = by_place[result.topic, result.partition]
             partition.changed_at = None
             done.add(partition)
         return done
 
-    def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
     def _take_refusal(self, error: KafkaError) -> None:
         """Say that a commit was refused, unless it is only for a moment."""
         if error.code() in WHILE_SHARING:
@@ -278,6 +278,7 @@ class Reader:
                 return
         self.complain(error, CANNOT_COMMIT)
 
+    def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._paused = None
         known = self._committed(partitions)
         self._begin_at([one for one in known if one.offset < 0])

@@ -15,6 +15,7 @@ from tailrace.collect.component import Options, SinkConfig
 from tailrace.collect.condition import condition_problem
 from tailrace.collect.config.buffers import check_buffers
 from tailrace.collect.config.globals import API_WARNING, Globals
+from tailrace.collect.config.kinds import check_kinds
 from tailrace.collect.config.merge import SECTIONS, Merged
 from tailrace.collect.config.model import Config, Registries
 from tailrace.collect.config.problem import Place, did_you_mean
@@ -64,6 +65,7 @@ def load_with(
     for name, sink in sinks.items():
         _check_templates(merged, name, sink)
     check_buffers(merged, sources, wiring)
+    check_kinds(merged, sources, wiring)
     tests = _tests(merged, wiring, options.timezone)
     merged.problems.raise_if_any()
     return Config(

@@ -7,7 +7,8 @@ A flag beats the environment, the environment beats the default.
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tailrace.errors import UsageError
@@ -73,6 +74,41 @@ class Settings(BaseSettings):
     """Brokers of Kafka, `host:port` with commas between, for packs and for the page of streams. The
     variable BOOTSTRAP_SERVERS does as well."""
 
+    kafka_sasl_enabled: bool | None = None
+    """Whether brokers are told by SASL who we are: by packs, the page of streams and
+    `generate --to kafka://…`. Unset is false; but then no other setting of SASL may be given."""
+
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    """How brokers are told who we are."""
+
+    kafka_sasl_username: str | None = None
+    """User name for brokers."""
+
+    kafka_sasl_password: SecretStr | None = None
+    """Password for brokers."""
+
+    kafka_tls_enabled: bool | None = None
+    """Whether brokers are spoken to by TLS: by packs, the page of streams and `generate --to kafka://…`.
+    Unset is false; but then no other setting of TLS may be given."""
+
+    kafka_tls_verify_certificate: bool | None = None
+    """Whether brokers' certificates must be valid. Unset is true."""
+
+    kafka_tls_verify_hostname: bool | None = None
+    """Whether a certificate must be for the host that is asked. Unset is true."""
+
+    kafka_tls_ca_file: str | None = None
+    """File of the certificates to trust, or its content, PEM. Unset: those that the system trusts."""
+
+    kafka_tls_crt_file: str | None = None
+    """File of our own certificate, or its content, PEM. Unset: none is shown to brokers."""
+
+    kafka_tls_key_file: str | None = None
+    """File of our own certificate's key, or its content, PEM. Unset: it is in the certificate's file."""
+
+    kafka_tls_key_pass: SecretStr | None = None
+    """Password of that key. Unset: the key is not locked."""
+
     transform_workers: int = Field(1, ge=1, le=64)
     """Processes that run transforms."""
 
@@ -98,6 +134,33 @@ class Settings(BaseSettings):
     def clickhouse_address(self) -> str:
         """The ClickHouse that is meant: the one that was set, or the embedded engine's."""
         return self.clickhouse_url or f"http://{self.engine_host}:{self.engine_port}"
+    @model_validator(mode="after")
+    def _says_how_to_reach_kafka(self) -> Self:
+        """Settings of SASL and TLS are used or not, never given in vain."""
+        for kind in ("SASL", "TLS"):
+            switch = f"KAFKA_{kind}_ENABLED"
+            given = [name for name in self._given(f"KAFKA_{kind}_") if name != switch]
+            if given and getattr(self, switch.lower()) is None:
+                raise ValueError(
+                    f"cannot use {ENVIRONMENT_PREFIX}{given[0]}: {kind} is off unless "
+                    f"{ENVIRONMENT_PREFIX}{switch} is true; set it"
+                )
+        if self.kafka_sasl_enabled:
+            for name in ("KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"):
+                if not getattr(self, name.lower()):
+                    raise ValueError(
+                        f"cannot tell brokers who we are: {ENVIRONMENT_PREFIX}{name} is not set, and "
+                        f"{ENVIRONMENT_PREFIX}KAFKA_SASL_ENABLED asks for it"
+                    )
+        return self
+
+    def _given(self, prefix: str) -> list[str]:
+        return [
+            name.upper()
+            for name in type(self).model_fields
+            if name.upper().startswith(prefix) and getattr(self, name) is not None
+        ]
+
 
     @classmethod
     def read(cls, **flags: object) -> Self:
@@ -109,12 +172,7 @@ class Settings(BaseSettings):
         try:
             return cls(**given)  # type: ignore[arg-type]
         except ValidationError as error:
-            problems = [
-                f"cannot use {ENVIRONMENT_PREFIX}{str(item['loc'][0]).upper()}={item['input']!r}: "
-                f"{item['msg']}"
-                for item in error.errors()
-            ]
-            raise UsageError("\n".join(problems)) from error
+            raise UsageError("\n".join(_problem(item) for item in error.errors())) from error
 
     def as_environment(self) -> dict[str, str]:
         """These settings as environment variables, for a child process."""
@@ -126,3 +184,10 @@ class Settings(BaseSettings):
             if value is not None:
                 values[f"{ENVIRONMENT_PREFIX}{name.upper()}"] = str(value)
         return values
+
+
+def _problem(item: ErrorDetails) -> str:
+    if not item["loc"]:  # several settings together are wrong, and the message names them
+        return item["msg"].removeprefix("Value error, ")
+    name = f"{ENVIRONMENT_PREFIX}{str(item['loc'][0]).upper()}"
+    return f"cannot use {name}={item['input']!r}: {item['msg']}"

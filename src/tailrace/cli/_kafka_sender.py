@@ -2,14 +2,15 @@
 
     kafka://HOST:PORT,HOST:PORT/TOPIC?partitions=4&replication_factor=3&compression.type=lz4
 
-Names with a dot are settings of librdkafka. Guarantees: an event is counted as sent when all replicas that
+Names with a dot are settings of librdkafka; they count more than the settings `kafka_sasl_…` and
+`kafka_tls_…`. Guarantees: an event is counted as sent when all replicas that
 are in step have it, and is there once, in the order of its partition, however often a broker is lost
 meanwhile (an idempotent producer). What was still under way when we were told to stop is counted as
 unconfirmed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -19,14 +20,15 @@ from confluent_kafka.cimpl import NewTopic
 
 from tailrace.cli._senders import Retrying
 from tailrace.errors import UsageError
+from tailrace.kafka import SILENT, check_security, explain, security_of
 from tailrace.packs.generator import Keys
 from tailrace.packs.sender import GaveUpError, Patience, Tally
+from tailrace.settings import Settings
 
 ASK_TIMEOUT_SECS: Final = 5.0
 POLL_SECS: Final = 0.1
 STOP_GRACE_SECS: Final = 3.0
 MOST_UNDER_WAY: Final = 100_000
-SILENT: Final = 2
 KEY_DECIDES: Final = -1
 LARGEST_TIMEOUT_MS: Final = 2**31 - 1
 
@@ -65,13 +67,17 @@ class KafkaTarget:
         return f"kafka://{self.servers}/{self.topic}"
 
 
-def open_kafka(target: str, patience: Patience, keys: Keys | None) -> "KafkaSender":
-    """A sender; UsageError for a target that cannot be."""
+def open_kafka(
+    target: str, patience: Patience, keys: Keys | None, settings: Settings
+) -> "KafkaSender":
+    """A sender; UsageError for a target or for settings of SASL and TLS that cannot be."""
     read = KafkaTarget.read(target)
+    check_security(settings)
+    options = {**security_of(settings), **read.options}
     try:
-        return KafkaSender(read, patience, keys)
+        return KafkaSender(replace(read, options=options), patience, keys)
     except KafkaException as error:
-        raise UsageError(f"cannot send to {target!r}: {error.args[0].str()}") from error
+        raise UsageError(f"cannot send to {read.name!r}: {explain(error)}") from error
 
 
 class KafkaSender:
@@ -171,7 +177,7 @@ class KafkaSender:
             except KafkaException as error:
                 if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
                     continue  # somebody else was faster
-                self._retrying.failed(error.args[0].str())
+                self._retrying.failed(explain(error))
             except TimeoutError:
                 self._retrying.failed("no answer in time")
 

@@ -192,7 +192,7 @@ def _open(pack: Pack, settings: Settings, target: str, patience: Patience) -> Se
         from tailrace.cli._kafka_sender import open_kafka
 
         keys: Keys | None = pack.load(pack.keys) if pack.keys else None
-        return open_kafka(target, patience, keys)
+        return open_kafka(target, patience, keys, settings)
     return open_sender(target, patience)
 
 

@@ -12,11 +12,7 @@ from confluent_kafka import Consumer, KafkaException, Producer
 from pydantic import Field, SecretStr, model_validator
 
 from tailrace.collect.component import Options
-
-SILENT = 2
-"""librdkafka writes to standard error; what matters comes as an error, and is logged by us."""
-
-PEM_MARK = "-----BEGIN "
+from tailrace.kafka import SILENT, Sasl, Tls, explain, security_settings
 
 Client = TypeVar("Client", Consumer, Producer)
 
@@ -106,62 +102,16 @@ class KafkaConnection(Options):
 
     def connection_settings(self) -> dict[str, str | int]:
         """The options of this class, as librdkafka wants them."""
-        settings: dict[str, str | int] = {
+        own = {"enabled"}
+        sasl = Sasl(**self.sasl.model_dump(exclude=own)) if self.sasl.enabled else None
+        tls = Tls(**self.tls.model_dump(exclude=own)) if self.tls.enabled else None
+        return {
             "bootstrap.servers": self.bootstrap_servers,
             "socket.timeout.ms": self.socket_timeout_ms,
-            "security.protocol": self._protocol,
             "client.id": "tailrace",
             "log_level": SILENT,
+            **security_settings(sasl, tls),
         }
-        if self.sasl.enabled:
-            settings |= _given(
-                {
-                    "sasl.mechanism": self.sasl.mechanism,
-                    "sasl.username": self.sasl.username,
-                    "sasl.password": self.sasl.password,
-                }
-            )
-        if self.tls.enabled:
-            settings |= _tls(self.tls)
-        return settings
-
-    @property
-    def _protocol(self) -> str:
-        match bool(self.sasl.enabled), bool(self.tls.enabled):
-            case True, True:
-                return "sasl_ssl"
-            case True, False:
-                return "sasl_plaintext"
-            case False, True:
-                return "ssl"
-            case _:
-                return "plaintext"
-
-
-def _tls(tls: KafkaTls) -> dict[str, str | int]:
-    settings = {
-        "enable.ssl.certificate.verification": str(tls.verify_certificate).lower(),
-        "ssl.endpoint.identification.algorithm": "https" if tls.verify_hostname else "none",
-        "ssl.key.password": tls.key_pass,
-    }
-    files = {"ca": tls.ca_file, "certificate": tls.crt_file, "key": tls.key_file}
-    for name, value in files.items():
-        kind = "pem" if value and PEM_MARK in value else "location"
-        settings[f"ssl.{name}.{kind}"] = value
-    return _given(settings)
-
-
-def _given(values: Mapping[str, str | SecretStr | None]) -> dict[str, str | int]:
-    return {
-        name: value.get_secret_value() if isinstance(value, SecretStr) else value
-        for name, value in values.items()
-        if value is not None
-    }
-
-
-def explain(error: KafkaException) -> str:
-    """What librdkafka says, without its numbers."""
-    return str(error.args[0].str())
 
 
 def check_options(options: Mapping[str, str], ours: Iterable[str], why: str) -> None:

@@ -10,6 +10,7 @@ from tailrace.cli._kafka_sender import KafkaSender, KafkaTarget, open_kafka
 from tailrace.clock import SystemClock
 from tailrace.errors import UsageError
 from tailrace.packs.sender import GaveUpError, Patience
+from tailrace.settings import Settings
 
 TOPIC = "numbers"
 
@@ -62,7 +63,18 @@ def test_a_target_says_where_and_how() -> None:
 )
 def test_a_target_that_cannot_be_is_said(target: str) -> None:
     with pytest.raises(UsageError, match="cannot send to"):
-        open_kafka(target, patience(), None)
+        open_kafka(target, patience(), None, Settings.read())
+
+
+def test_the_settings_of_sasl_and_tls_are_used_and_not_told() -> None:
+    login = {"mechanism": "PLAIN", "username": "tail", "password": "sesame", "enabled": True}
+    settings = Settings.read(**{f"kafka_sasl_{name}": value for name, value in login.items()})
+    with pytest.raises(UsageError, match="SASL mechanism NONE") as refused:
+        open_kafka("kafka://a:1/t?sasl.mechanism=NONE", patience(), None, settings)
+    assert "sesame" not in str(refused.value)
+    wrong = Settings.read(kafka_tls_enabled=True, kafka_tls_ca_file="/no/such/authority")
+    with pytest.raises(UsageError, match="TAILRACE_KAFKA_TLS_CA_FILE='/no/such/authority'"):
+        open_kafka("kafka://a:1/t", patience(), None, wrong)
 
 
 def test_messages_have_their_keys_and_partitions(servers: str) -> None:

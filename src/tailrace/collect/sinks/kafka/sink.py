@@ -22,7 +22,6 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from typing_extensions import override
 
 from tailrace.collect.daemon import in_daemon
-from tailrace.collect.kafka import explain
 from tailrace.collect.retry import Trouble
 from tailrace.collect.sink import (
     Delivery,
@@ -36,6 +35,7 @@ from tailrace.collect.sink import (
 from tailrace.collect.sinks.kafka.config import KafkaSinkConfig
 from tailrace.collect.sinks.kafka.encode import MessageEncoder, Outgoing, unpack
 from tailrace.collect.template import Template
+from tailrace.kafka import explain
 
 NEVER_TAKEN = frozenset(
     {

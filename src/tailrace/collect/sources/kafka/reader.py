@@ -21,13 +21,13 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from tailrace.clock import Clock
-from tailrace.collect.kafka import explain
 from tailrace.collect.metrics import ComponentMetrics
 from tailrace.collect.sources.kafka.config import KafkaConfig
 from tailrace.collect.sources.kafka.intents import read
 from tailrace.collect.sources.kafka.messages import Message, Render
 from tailrace.collect.sources.kafka.partition import Batch, Limits, Partition
 from tailrace.errors import TailraceError
+from tailrace.kafka import explain
 from tailrace.telemetry import Logger
 
 MESSAGES_AT_ONCE = 10_000

@@ -20,13 +20,13 @@ from confluent_kafka import KafkaException
 from typing_extensions import override
 
 from tailrace.collect.component import Component
-from tailrace.collect.kafka import explain
 from tailrace.collect.source import Batches, Source, SourceContext
 from tailrace.collect.sources.kafka.config import KafkaConfig
 from tailrace.collect.sources.kafka.messages import renderer
 from tailrace.collect.sources.kafka.partition import Batch, Limits
 from tailrace.collect.sources.kafka.reader import Left, Reader, Surroundings
 from tailrace.errors import ConfigurationError
+from tailrace.kafka import explain
 
 BATCH_BYTES = 10_000_000
 """Size of a batch where no sink says otherwise."""

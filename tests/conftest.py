@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.integration.collect_system import Engine, engine_with_tables
 from tests.kafka_cluster import KafkaCluster, running_cluster
 
 
@@ -12,3 +13,18 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
     """Three Kafka brokers."""
     with running_cluster(tmp_path_factory.mktemp("kafka")) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """A running engine with the tables of the pack `logs`."""
+    engine = engine_with_tables(tmp_path_factory.mktemp("engine"))
+    with engine.process:
+        yield engine
+
+
+@pytest.fixture
+def empty_tables(engine: Engine) -> None:
+    """Nothing of earlier tests in the tables of `engine`."""
+    engine.execute("TRUNCATE TABLE logs.application_logs")
+    engine.execute("TRUNCATE TABLE logs.rejected")

@@ -2,29 +2,18 @@
 
 import random
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.chaos.load import Application
 from tests.integration.collect_system import (
     INTAKE,
     Collector,
     Engine,
-    engine_with_tables,
     eventually,
 )
 
 KILLS = 8
 LINES_PER_ROUND = 4000
-
-
-@pytest.fixture
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = engine_with_tables(tmp_path_factory.mktemp("engine"))
-    with engine.process:
-        yield engine
 
 
 def test_every_line_is_there_once(engine: Engine, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ tells one of them what another has done.
 
 import random
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from tests.integration.collect_system import (
     INTAKE,
     Collector,
     Engine,
-    engine_with_tables,
     eventually,
 )
 from tests.kafka_cluster import KafkaCluster
@@ -25,13 +23,6 @@ from tests.kafka_cluster import KafkaCluster
 PARTITIONS = 4
 ROUNDS = 5
 MESSAGES_A_ROUND = 3000
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = engine_with_tables(tmp_path_factory.mktemp("engine"))
-    with engine.process:
-        yield engine
 
 
 class Load:

@@ -10,20 +10,12 @@ from tests.integration.collect_system import (
     TCP,
     Collector,
     Engine,
-    engine_with_tables,
     eventually,
     pipeline,
 )
 
 BRACKETS = b"[" * 20_000 + b"]" * 20_000
 LONG = b"x" * 10_000_000
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = engine_with_tables(tmp_path_factory.mktemp("engine"))
-    with engine.process:
-        yield engine
 
 
 @pytest.fixture(scope="module")

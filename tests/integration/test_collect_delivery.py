@@ -7,7 +7,6 @@ import select
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,6 @@ from tests.integration.collect_system import (
     TCP,
     Collector,
     Engine,
-    engine_with_tables,
     eventually,
     pipeline,
 )
@@ -29,18 +27,7 @@ DEAD_ENGINE = "http://127.0.0.1:9"
 SILENCE_SECS = 3.0
 """A connection that takes nothing for so long is not read."""
 
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = engine_with_tables(tmp_path_factory.mktemp("engine"))
-    with engine.process:
-        yield engine
-
-
-@pytest.fixture(autouse=True)
-def _empty_tables(engine: Engine) -> None:
-    engine.execute("TRUNCATE TABLE logs.application_logs")
-    engine.execute("TRUNCATE TABLE logs.rejected")
+pytestmark = pytest.mark.usefixtures("empty_tables")
 
 
 def count(engine: Engine) -> int:

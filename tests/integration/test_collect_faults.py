@@ -1,6 +1,5 @@
 """A ClickHouse that is hard to reach: whatever happens to inserts, each event is stored once."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -10,7 +9,6 @@ from tests.integration.collect_system import (
     HTTP,
     Collector,
     Engine,
-    engine_with_tables,
     eventually,
     pipeline,
 )
@@ -22,18 +20,7 @@ EVENTS_A_BATCH = 500
 BATCHES = 3
 FAULTS = 2
 
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = engine_with_tables(tmp_path_factory.mktemp("engine"))
-    with engine.process:
-        yield engine
-
-
-@pytest.fixture(autouse=True)
-def _empty_tables(engine: Engine) -> None:
-    engine.execute("TRUNCATE TABLE logs.application_logs")
-    engine.execute("TRUNCATE TABLE logs.rejected")
+pytestmark = pytest.mark.usefixtures("empty_tables")
 
 
 def impatient(endpoint: str, **sink: Any) -> dict[str, Any]:

@@ -3,27 +3,16 @@
 import gzip
 import json
 import socket
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.integration.collect_system import (
     INTAKE,
     Collector,
     Engine,
-    engine_with_tables,
     eventually,
 )
 
 TRACE = "Traceback (most recent call last):\n  File shop.py\nValueError: no\n"
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = engine_with_tables(tmp_path_factory.mktemp("engine"))
-    with engine.process:
-        yield engine
 
 
 def test_files_of_many_kinds(engine: Engine, tmp_path: Path) -> None:

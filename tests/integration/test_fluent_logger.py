@@ -1,6 +1,5 @@
 """Fluentd's own client for Python sends logs: each is found once, with its fields."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,19 +8,11 @@ from fluent.sender import FluentSender
 from tests.integration.collect_system import (
     Collector,
     Engine,
-    engine_with_tables,
     eventually,
     pipeline,
 )
 
 EVENTS = 10_000
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = engine_with_tables(tmp_path_factory.mktemp("engine"))
-    with engine.process:
-        yield engine
 
 
 @pytest.mark.parametrize("nanoseconds", [False, True])

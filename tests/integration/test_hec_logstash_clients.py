@@ -1,7 +1,6 @@
 """Clients of other systems send logs: each is found once, with its fields in their columns."""
 
 import logging
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +14,6 @@ from tests.certificates import make_certificates
 from tests.integration.collect_system import (
     Collector,
     Engine,
-    engine_with_tables,
     eventually,
     pipeline,
 )
@@ -31,18 +29,7 @@ COUNTED = {
     "sources": "countIf(source = 'shop')",
 }
 
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = engine_with_tables(tmp_path_factory.mktemp("engine"))
-    with engine.process:
-        yield engine
-
-
-@pytest.fixture(autouse=True)
-def _empty_tables(engine: Engine) -> None:
-    engine.execute("TRUNCATE TABLE logs.application_logs")
-    engine.execute("TRUNCATE TABLE logs.rejected")
+pytestmark = pytest.mark.usefixtures("empty_tables")
 
 
 def assert_all_found(engine: Engine, **counted: str) -> None:

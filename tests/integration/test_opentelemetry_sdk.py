@@ -1,7 +1,6 @@
 """OpenTelemetry's own SDK sends logs: each is found once, with its fields where a user looks."""
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,18 +10,11 @@ from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 
-from tests.integration.collect_system import Collector, Engine, engine_with_tables, eventually
+from tests.integration.collect_system import Collector, Engine, eventually
 from tests.integration.collect_system import pipeline as pipeline_of
 
 EVENTS = 10_000
 SOURCE = {"type": "opentelemetry", "http": {"address": "127.0.0.1:0"}}
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = engine_with_tables(tmp_path_factory.mktemp("engine"))
-    with engine.process:
-        yield engine
 
 
 # The handler moves to a package of its own, which would be one more dependency.

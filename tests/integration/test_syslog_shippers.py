@@ -17,7 +17,6 @@ from typing_extensions import override
 from tests.integration.collect_system import (
     Collector,
     Engine,
-    engine_with_tables,
     eventually,
     pipeline,
 )
@@ -30,17 +29,7 @@ LIBRARIES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = engine_with_tables(tmp_path_factory.mktemp("engine"))
-    with engine.process:
-        yield engine
-
-
-@pytest.fixture(autouse=True)
-def _empty_tables(engine: Engine) -> None:
-    for table in ("application_logs", "rejected"):
-        engine.execute(f"TRUNCATE TABLE logs.{table}")
+pytestmark = pytest.mark.usefixtures("empty_tables")
 
 
 def syslog(mode: str, **options: object) -> Mapping[str, object]:

@@ -1,8 +1,12 @@
-"""A source of any kind, and a buffer in memory that shows what it kept."""
+"""A source of any kind, and buffers in memory that show what they kept."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+from typing_extensions import override
 
 from tailrace.clock import SystemClock
 from tailrace.collect.codecs import CODECS
@@ -11,6 +15,8 @@ from tailrace.collect.source import Frames, RejectedLine, Source, SourceContext
 from tailrace.collect.sources import SOURCES
 from tailrace.telemetry import new_registry
 from tests.unit.collect.support import quiet_log
+
+S = TypeVar("S", bound=Source)
 
 
 def post(path: str, body: bytes, *, chunk_bytes: int = 0) -> bytes:
@@ -25,10 +31,11 @@ def post(path: str, body: bytes, *, chunk_bytes: int = 0) -> bytes:
 
 @dataclass
 class Kept:
-    """A buffer in memory."""
+    """A buffer in memory, which keeps everything at once."""
 
     frames: list[Frames] = field(default_factory=list)
     rejected: list[RejectedLine] = field(default_factory=list)
+    full: bool = False
 
     async def append(self, frames: Sequence[Frames]) -> None:
         """Keep."""
@@ -39,11 +46,26 @@ class Kept:
         self.rejected += lines
 
     def is_full(self) -> bool:
-        """Never."""
-        return False
+        """When the test says so."""
+        return self.full
 
 
-def make_source(name: str, options: dict[str, Any], kept: Kept) -> Source:
+@dataclass
+class Gated(Kept):
+    """A buffer whose fsync happens when the test says so."""
+
+    is_open: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: int = 0
+
+    @override
+    async def append(self, frames: Sequence[Frames]) -> None:
+        """Keep, once it is open."""
+        self.asked += 1
+        await self.is_open.wait()
+        await super().append(frames)
+
+
+def make_source(name: str, options: Mapping[str, Any], kept: Kept) -> Source:
     """A source of a kind, which hands over to `kept`."""
     component = SOURCES[name]
     config: Any = component.config.model_validate(options)
@@ -56,3 +78,17 @@ def make_source(name: str, options: dict[str, Any], kept: Kept) -> Source:
         SystemClock(),
     )
     return component.build(config, context)
+
+
+@asynccontextmanager
+async def running_source(
+    name: str, kind: type[S], kept: Kept, options: Mapping[str, Any]
+) -> AsyncIterator[S]:
+    """A source of a kind that has started, and is stopped at the end."""
+    source = make_source(name, options, kept)
+    assert isinstance(source, kind)
+    await source.start()
+    yield source
+    if isinstance(kept, Gated):
+        kept.is_open.set()
+    await source.stop(5)

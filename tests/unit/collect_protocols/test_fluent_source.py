@@ -1,54 +1,23 @@
 """How the source `fluent` answers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import msgpack
 import pytest
 from pydantic import ValidationError
 
-from tailrace.clock import SystemClock
-from tailrace.collect.codecs import CODECS
-from tailrace.collect.metrics import Metrics
-from tailrace.collect.source import Frames, RejectedLine, SourceContext
 from tailrace.collect.sources.fluent import FluentConfig, FluentSource
-from tailrace.telemetry import new_registry
-from tests.unit.collect.support import quiet_log, until
-
-
-@dataclass
-class Gated:
-    """A buffer whose fsync happens when the test says so."""
-
-    is_open: asyncio.Event = field(default_factory=asyncio.Event)
-    asked: int = 0
-    frames: list[Frames] = field(default_factory=list)
-    rejected: list[RejectedLine] = field(default_factory=list)
-
-    async def append(self, frames: Sequence[Frames]) -> None:
-        self.asked += 1
-        await self.is_open.wait()
-        self.frames += frames
-
-    async def reject(self, lines: Sequence[RejectedLine]) -> None:
-        self.rejected += lines
-
-    def is_full(self) -> bool:
-        return False
+from tests.unit.collect.kept import Gated, running_source
+from tests.unit.collect.support import until
 
 
 @asynccontextmanager
 async def running(kept: Gated, **options: object) -> AsyncIterator[FluentSource]:
-    config = FluentConfig.model_validate({"address": "127.0.0.1:0", **options})
-    metrics = Metrics(new_registry()).component("in", "source", "fluent")
-    context = SourceContext("in", kept, CODECS["fluent"], metrics, quiet_log(), SystemClock())
-    source = FluentSource(config, context)
-    await source.start()
-    yield source
-    kept.is_open.set()
-    await source.stop(5)
+    options = {"address": "127.0.0.1:0", **options}
+    async with running_source("fluent", FluentSource, kept, options) as source:
+        yield source
 
 
 async def test_a_chunk_is_acknowledged_when_it_is_kept() -> None:

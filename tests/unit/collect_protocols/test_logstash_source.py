@@ -2,40 +2,14 @@
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 
 import pytest
 from pydantic import ValidationError
 
-from tailrace.clock import SystemClock
-from tailrace.collect.codecs import CODECS
-from tailrace.collect.metrics import Metrics
-from tailrace.collect.source import Frames, RejectedLine, SourceContext
 from tailrace.collect.sources.logstash import LogstashConfig, LogstashSource
-from tailrace.telemetry import new_registry
-from tests.unit.collect.support import quiet_log, until
-
-
-@dataclass
-class Gated:
-    """A buffer whose fsync happens when the test says so."""
-
-    is_open: asyncio.Event = field(default_factory=asyncio.Event)
-    asked: int = 0
-    frames: list[Frames] = field(default_factory=list)
-    rejected: list[RejectedLine] = field(default_factory=list)
-
-    async def append(self, frames: Sequence[Frames]) -> None:
-        self.asked += 1
-        await self.is_open.wait()
-        self.frames += frames
-
-    async def reject(self, lines: Sequence[RejectedLine]) -> None:
-        self.rejected += lines
-
-    def is_full(self) -> bool:
-        return False
+from tests.unit.collect.kept import Gated, running_source
+from tests.unit.collect.support import until
 
 
 @pytest.fixture
@@ -45,14 +19,9 @@ def kept() -> Gated:
 
 @pytest.fixture
 async def source(kept: Gated) -> AsyncIterator[LogstashSource]:
-    config = LogstashConfig.model_validate({"address": "127.0.0.1:0"})
-    metrics = Metrics(new_registry()).component("in", "source", "logstash")
-    context = SourceContext("in", kept, CODECS["logstash"], metrics, quiet_log(), SystemClock())
-    source = LogstashSource(config, context)
-    await source.start()
-    yield source
-    kept.is_open.set()
-    await source.stop(5)
+    options = {"address": "127.0.0.1:0"}
+    async with running_source("logstash", LogstashSource, kept, options) as source:
+        yield source
 
 
 def event(number: int, document: bytes) -> bytes:

@@ -2,8 +2,8 @@
 
 import gzip
 import json
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -14,35 +14,13 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
 )
 from pydantic import ValidationError
 
-from tailrace.clock import SystemClock
 from tailrace.collect.codecs import CODECS
-from tailrace.collect.metrics import Metrics
-from tailrace.collect.source import Frames, RejectedLine, SourceContext
 from tailrace.collect.sources.opentelemetry import OpentelemetryConfig, OpentelemetrySource
-from tailrace.telemetry import new_registry
-from tests.unit.collect.support import quiet_log
+from tests.unit.collect.kept import Kept, running_source
 
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
 JSON = {"Content-Type": "application/json; charset=utf-8"}
 SAMPLE = Path(__file__).parents[2] / "golden/protocols/otlp_request.json"
-
-
-@dataclass
-class Kept:
-    """A buffer that keeps everything at once."""
-
-    frames: list[Frames] = field(default_factory=list)
-    rejected: list[RejectedLine] = field(default_factory=list)
-    full: bool = False
-
-    async def append(self, frames: Sequence[Frames]) -> None:
-        self.frames += frames
-
-    async def reject(self, lines: Sequence[RejectedLine]) -> None:
-        self.rejected += lines
-
-    def is_full(self) -> bool:
-        return self.full
 
 
 @dataclass
@@ -61,16 +39,12 @@ class System:
 @pytest.fixture
 async def system() -> AsyncIterator[System]:
     kept = Kept()
-    config = OpentelemetryConfig.model_validate(
-        {"http": {"address": "127.0.0.1:0", "headers": ["X-Tenant", "x-b-*"]}}
-    )
-    metrics = Metrics(new_registry()).component("otel", "source", "opentelemetry")
-    context = SourceContext("otel", kept, CODECS[config.codec], metrics, quiet_log(), SystemClock())
-    source = OpentelemetrySource(config, context)
-    await source.start()
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{source.port}") as client:
+    options = {"http": {"address": "127.0.0.1:0", "headers": ["X-Tenant", "x-b-*"]}}
+    async with (
+        running_source("opentelemetry", OpentelemetrySource, kept, options) as source,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{source.port}") as client,
+    ):
         yield System(kept, client)
-    await source.stop(1)
     assert source.bodies_bytes == 0
 
 

@@ -1,52 +1,27 @@
 """What the source `splunk_hec` answers."""
 
 import gzip
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import httpx
 import pytest
 
-from tailrace.clock import SystemClock
 from tailrace.collect.codecs import CODECS
-from tailrace.collect.metrics import Metrics
-from tailrace.collect.source import Frames, RejectedLine, SourceContext
-from tailrace.collect.sources.splunk_hec import SplunkHecConfig, SplunkHecSource
-from tailrace.telemetry import new_registry
-from tests.unit.collect.support import quiet_log
+from tailrace.collect.sources.splunk_hec import SplunkHecSource
+from tests.unit.collect.kept import Kept, running_source
 
 ROOT = "/services/collector"
 
 
-@dataclass
-class Kept:
-    """A buffer that keeps everything at once."""
-
-    frames: list[Frames] = field(default_factory=list)
-    rejected: list[RejectedLine] = field(default_factory=list)
-    full: bool = False
-
-    async def append(self, frames: Sequence[Frames]) -> None:
-        self.frames += frames
-
-    async def reject(self, lines: Sequence[RejectedLine]) -> None:
-        self.rejected += lines
-
-    def is_full(self) -> bool:
-        return self.full
-
-
 @asynccontextmanager
 async def running(kept: Kept, **options: object) -> AsyncIterator[httpx.AsyncClient]:
-    config = SplunkHecConfig.model_validate({"address": "127.0.0.1:0", **options})
-    metrics = Metrics(new_registry()).component("hec", "source", "splunk_hec")
-    context = SourceContext("hec", kept, CODECS[config.codec], metrics, quiet_log(), SystemClock())
-    source = SplunkHecSource(config, context)
-    await source.start()
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{source.port}{ROOT}") as client:
+    options = {"address": "127.0.0.1:0", **options}
+    async with (
+        running_source("splunk_hec", SplunkHecSource, kept, options) as source,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{source.port}{ROOT}") as client,
+    ):
         yield client
-    await source.stop(1)
     assert source.bodies_bytes == 0
 
 

@@ -1,10 +1,12 @@
 """What every pack keeps, from the registry: a new pack is held to it without a line here."""
 
+import posixpath
 import re
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from fastapi import FastAPI
@@ -17,7 +19,7 @@ from tailrace.testing import FakeStore, ManualClock
 from tailrace.web.app import create_app
 from tailrace.web.pack_routes import routes_of
 from tailrace.web.render import Renderer
-from tailrace.web.static_files import StaticFiles
+from tailrace.web.static_files import StaticFiles, path_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -136,6 +138,28 @@ def test_its_routes_are_described_with_examples(pack: Pack) -> None:
         assert answers
         for answer in answers:
             assert _has_examples(answer, schemas), f"the answer of {path} has no example"
+
+
+async def test_its_pages_load_nothing_but_files_that_are_there(pack: Pack) -> None:
+    static = StaticFiles(PACKS)
+    own = {
+        path_of(pack, path.relative_to(pack.static).as_posix()): path
+        for path in pack.static.rglob("*")
+        if path.is_file()
+    }
+    transport = httpx.ASGITransport(create_app(Settings.read(), FakeStore(), ManualClock()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        for name, path in own.items():
+            answer = await client.get(static.url(name))
+            assert answer.content == path.read_bytes()
+            assert answer.headers["content-type"] != "application/octet-stream", name
+            assert "script-src 'self'" in answer.headers["content-security-policy"]
+    for name, path in own.items():
+        for other in re.findall(r'from "(\.[^"]+)"', path.read_text("utf-8")):
+            assert static.url(posixpath.normpath(posixpath.join(name, "..", other)))
+    for path in pack.templates.rglob("*.html"):
+        for where, name in re.findall(r"\b(own|static)\('([^'~]+)'\)", path.read_text("utf-8")):
+            assert static.url(path_of(pack, name) if where == "own" else name)
 
 
 def _has_examples(answer: dict[str, Any], schemas: dict[str, Any]) -> bool:

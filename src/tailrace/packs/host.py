@@ -30,7 +30,9 @@ class Host(Protocol):
     def page(self, template: str, **values: object) -> str:
         """The HTML of a template in the pack's folder `templates/`, in the look of the other pages.
 
-        It extends `pack.html` and fills the block `page`. Every text is escaped.
+        It extends `pack.html` and fills the block `page`. Every text is escaped. In it, `own(name)`
+        is the address of a file in the pack's folder `static/`, `static(name)` that of one of the
+        program's own: the page's policy runs no script and takes no style but such files.
         """
 
 

@@ -104,6 +104,16 @@ class Pack(BaseModel):
         return path if path.exists() else None
 
     @property
+    def templates(self) -> Path:
+        """Where the templates of the pack's pages are, if it has any."""
+        return self.folder / "templates"
+
+    @property
+    def static(self) -> Path:
+        """Where the scripts and styles of those pages are, if it has any."""
+        return self.folder / "static"
+
+    @property
     def has_generator(self) -> bool:
         """Whether `tailrace generate` can make events of this pack."""
         return self.generator is not None

@@ -58,7 +58,7 @@ FOREIGN_ERRORS: Final[Mapping[str, problems.ErrorForm]] = {
 def create_app(settings: Settings, store: Reader, clock: Clock | None = None) -> FastAPI:
     """The application over a store. Its lifespan runs the live tail's reader."""
     clock = clock or SystemClock()
-    static = StaticFiles()
+    static = StaticFiles(find_packs(settings))
     context = _context(settings, store, clock, static)
 
     @asynccontextmanager

@@ -68,6 +68,5 @@ def routes_of(pack: Pack, store: Reader, clock: Clock, renderer: Renderer) -> AP
     router = APIRouter(tags=[pack.name])
     if pack.routes is not None:
         make: RouterFactory = pack.load(pack.routes)
-        own = renderer.of_folder(pack.folder / "templates")
-        router.include_router(make(PackHost(pack, store, clock, own)))
+        router.include_router(make(PackHost(pack, store, clock, renderer.of_pack(pack))))
     return router

@@ -9,15 +9,15 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Literal
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined
 
+from tailrace.packs import Pack
 from tailrace.search.parse import parse
 from tailrace.search.syntax import Match, leaves
 from tailrace.search.visible import HIDDEN, sign, visible_text
-from tailrace.web.static_files import StaticFiles
+from tailrace.web.static_files import StaticFiles, path_of
 
 Kind = Literal["plain", "match", "value", "control"]
 
@@ -93,26 +93,28 @@ def short_count(count: int) -> str:
 class Renderer:
     """The templates, with the few functions that they use."""
 
-    def __init__(self, static: StaticFiles, folder: Path | None = None) -> None:
+    def __init__(self, static: StaticFiles, pack: Pack | None = None) -> None:
         ours = PackageLoader("tailrace.web", "templates")
         self._static = static
         self._environment = Environment(
-            loader=ChoiceLoader([ours, FileSystemLoader(folder)]) if folder else ours,
+            loader=ChoiceLoader([ours, FileSystemLoader(pack.templates)]) if pack else ours,
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
         )
         self._environment.globals.update(static=static.url, segments=segments)
+        if pack:
+            self._environment.globals["own"] = lambda name: static.url(path_of(pack, name))
         self._environment.filters.update(
             visible=visible_text,
             short_count=short_count,
             to_json=json.dumps,
         )
 
-    def of_folder(self, folder: Path) -> "Renderer":
-        """These templates, and those of a folder beside them."""
-        return Renderer(self._static, folder)
+    def of_pack(self, pack: Pack) -> "Renderer":
+        """These templates, and those of a pack beside them, in which `own` is `static` for its files."""
+        return Renderer(self._static, pack)
 
     def render(self, template: str, **values: object) -> str:
         """The HTML of a template."""

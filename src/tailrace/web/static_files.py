@@ -1,16 +1,19 @@
 """The files that pages load: read once, served under a folder named by a hash of all of them.
 
 A new version has new addresses, so a browser may keep what it has for ever, and modules that import
-each other by relative names always fit together.
+each other by relative names always fit together. A pack's own files are below `packs/NAME/`.
 """
 
 import hashlib
+from collections.abc import Iterable
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
 from fastapi import APIRouter, Response
 from starlette.exceptions import HTTPException
+
+from tailrace.packs import Pack
 
 _MEDIA_TYPES: Final = {
     "css": "text/css; charset=utf-8",
@@ -22,10 +25,13 @@ _FOR_EVER: Final = "public, max-age=31536000, immutable"
 
 
 class StaticFiles:
-    """All static files by their path."""
+    """All static files by their path: the program's, and those of packs."""
 
-    def __init__(self) -> None:
+    def __init__(self, packs: Iterable[Pack] = ()) -> None:
         self._contents = dict(_walk(files("tailrace.web") / "static", ""))
+        for pack in packs:
+            if pack.static.is_dir():
+                self._contents |= dict(_walk(pack.static, path_of(pack, "")))
         digest = hashlib.blake2s(digest_size=6)
         for path, content in sorted(self._contents.items()):
             digest.update(path.encode() + b"\0" + content)
@@ -51,6 +57,11 @@ class StaticFiles:
             return Response(content, headers={"Cache-Control": cache}, media_type=media_type)
 
         return router
+
+
+def path_of(pack: Pack, name: str) -> str:
+    """The path of a pack's own file."""
+    return f"packs/{pack.name}/{name}"
 
 
 def _walk(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:

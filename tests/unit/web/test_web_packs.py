@@ -1,5 +1,6 @@
 """Packs' routes in the application: a person's own pack, and what is answered when they cannot work."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,46 @@ async def test_a_persons_own_pack_answers_at_its_own_path_and_is_in_the_docs(
     assert answer.json() == {"tons": 7_300, "at": "2025-11-24T16:00:00+00:00"}
     described = (await get(settings, store, "/openapi.json")).json()
     assert described["paths"]["/ships/{name}"]["get"]["tags"] == ["ships"]
+
+
+async def test_its_pages_have_scripts_and_styles_of_their_own(tmp_path: Path) -> None:
+    settings = write_pack(
+        tmp_path,
+        "yachts",
+        """
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+
+def router(host):
+    made = APIRouter(include_in_schema=False)
+
+    @made.get("/yachts")
+    async def yachts():
+        return HTMLResponse(host.page("yachts.html", name="<America>"))
+
+    return made
+""",
+    )
+    for name, text in {
+        "templates/yachts.html": (
+            '{% extends "pack.html" %}{% block page %}{{ name }}'
+            "<script src=\"{{ own('sails/set.js') }}\"></script>{{ static('rows.js') }}{% endblock %}"
+        ),
+        "static/sails/set.js": "import { element } from '../../../rows.js';\n",
+    }.items():
+        path = tmp_path / "yachts" / name
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    page = await get(settings, FakeStore(), "/yachts")
+    assert "&lt;America&gt;" in page.text
+    [script] = re.findall(r'src="(/static/\w+/packs/yachts/sails/set.js)"', page.text)
+    answer = await get(settings, FakeStore(), script)
+    assert answer.text == "import { element } from '../../../rows.js';\n"
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert "immutable" in answer.headers["cache-control"]
+    imported = script.replace("packs/yachts/sails/set.js", "rows.js")
+    assert imported in page.text
+    assert (await get(settings, FakeStore(), imported)).status_code == 200
 
 
 @pytest.mark.parametrize("code", [60, 81])

@@ -16,10 +16,12 @@ from tailrace.web.parameters import SearchState, keep
 from tailrace.web.render import Renderer, Segment, highlights, segments, short_count
 from tailrace.web.static_files import StaticFiles
 
-WEB = Path(__file__).parents[3] / "src" / "tailrace" / "web"
+SOURCE = Path(__file__).parents[3] / "src" / "tailrace"
+WEB = SOURCE / "web"
 OURS = [
     path
-    for path in WEB.rglob("*")
+    for folder in (WEB, SOURCE / "packs")
+    for path in folder.rglob("*")
     if path.suffix in (".html", ".js", ".css") and "vendor" not in path.parts
 ]
 

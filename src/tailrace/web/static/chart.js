@@ -21,7 +21,7 @@ function colourOf(swatch) {
   return getComputedStyle(swatch).backgroundColor;
 }
 
-function token(box, name) {
+export function token(box, name) {
   return getComputedStyle(box).getPropertyValue(name).trim();
 }
 
@@ -88,7 +88,7 @@ function tooltip(box, data, keys, hidden) {
   const tip = element("div", { className: "tip", hidden: true });
   box.append(tip);
   return (plot) => {
-    const { left, top } = plot.cursor;
+    const { left } = plot.cursor;
     const isOver = box.matches(":hover") && left >= 0;
     const at = isOver ? indexAt(data, plot.posToVal(left, "x")) : -1;
     tip.hidden = at < 0;
@@ -110,11 +110,26 @@ function tooltip(box, data, keys, hidden) {
         ),
       ),
     );
-    const room = box.clientWidth - tip.offsetWidth;
-    const at_x = left + plot.over.offsetLeft + 14;
-    tip.style.left = `${at_x > room ? Math.max(0, at_x - tip.offsetWidth - 28) : at_x}px`;
-    tip.style.top = `${Math.max(0, top - 12)}px`;
+    placeTip(tip, box, plot);
   };
+}
+
+// Beside the cursor, and within the box.
+export function placeTip(tip, box, plot) {
+  const { left, top } = plot.cursor;
+  const room = box.clientWidth - tip.offsetWidth;
+  const at_x = left + plot.over.offsetLeft + 14;
+  tip.style.left = `${at_x > room ? Math.max(0, at_x - tip.offsetWidth - 28) : at_x}px`;
+  tip.style.top = `${Math.max(0, top - 12)}px`;
+}
+
+// Colours on a canvas do not change by themselves.
+export function onThemeChange(redraw) {
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  new MutationObserver(redraw).observe(document.documentElement, {
+    attributes: true,
+    attributeFilter: ["data-theme"],
+  });
 }
 
 // The step that a place lies in: the last that began before it.

@@ -1,6 +1,6 @@
 // Loads each panel by itself, so that a slow one holds no other, and again from time to time.
 
-import { drawChart } from "./chart.js";
+import { drawChart, onThemeChange } from "./chart.js";
 import { closePanels, goesElsewhere, openRange, setUpBar } from "./panels.js";
 
 const IDLE_SHARE = 10; // at most a tenth of the time goes to asking
@@ -83,13 +83,8 @@ choice.addEventListener("change", () => {
   schedule();
 });
 
-const redraw = () => {
+onThemeChange(() => {
   for (const one of cards) one.redraw();
-};
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-new MutationObserver(redraw).observe(document.documentElement, {
-  attributes: true,
-  attributeFilter: ["data-theme"],
 });
 
 document.addEventListener("keydown", (event) => {

@@ -10,7 +10,6 @@ a number of times. docs/packs/collatz.md has the figures of one run.
 import argparse
 import os
 import random
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.requests import timed
-from bench.system import System, running_system
+from bench.system import System, data_folder, running_system
 
 RUNS = 30
 CHAINS_AT_ONCE = 4000
@@ -40,13 +39,12 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where the data goes (else a temporary one)")
     options = parser.parse_args()
     os.environ |= {"TAILRACE_PACKS": "collatz", "COLLATZ_TCP": "127.0.0.1:0"}
-    with tempfile.TemporaryDirectory(prefix="tailrace-bench-", dir=options.folder) as folder:
-        with running_system(Path(folder) / "data") as system:
-            while "intake_to_messages" not in system.sql(TABLES):
-                time.sleep(0.1)
-            print(f"filled in {timed(lambda: fill(system, options.steps)):,.0f} s")
-            print_sizes(system)
-            measure(system)
+    with data_folder(options.folder) as folder, running_system(folder) as system:
+        while "intake_to_messages" not in system.sql(TABLES):
+            time.sleep(0.1)
+        print(f"filled in {timed(lambda: fill(system, options.steps)):,.0f} s")
+        print_sizes(system)
+        measure(system)
 
 
 def blocks(rows: int) -> Iterator[bytes]:

@@ -11,13 +11,12 @@ values themselves. docs/packs/requests.md has the figures of one run.
 import argparse
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench.system import System, running_system
+from bench.system import System, data_folder, running_system
 
 ROWS_AN_INSERT = 1_000_000
 RUNS = 30
@@ -60,17 +59,14 @@ def main() -> None:
     )
     options = parser.parse_args()
     os.environ["TAILRACE_PACKS"] = "requests"
-    with tempfile.TemporaryDirectory(prefix="tailrace-bench-", dir=options.folder) as folder:
-        with running_system(Path(folder) / "data") as system:
-            wait_for_tables(system)
-            print(
-                f"filled at {options.rows / timed(lambda: fill(system, options.rows)):,.0f} rows/s"
-            )
-            print_sizes(system)
-            measure(system)
-            print(f"merged in {timed(lambda: merge(system)):,.0f} s")
-            print_sizes(system)
-            measure(system)
+    with data_folder(options.folder) as folder, running_system(folder) as system:
+        wait_for_tables(system)
+        print(f"filled at {options.rows / timed(lambda: fill(system, options.rows)):,.0f} rows/s")
+        print_sizes(system)
+        measure(system)
+        print(f"merged in {timed(lambda: merge(system)):,.0f} s")
+        print_sizes(system)
+        measure(system)
 
 
 def timed(work: Callable[[], object]) -> float:

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.parse
@@ -85,6 +86,15 @@ class System:
             name = "supervisor" if process.pid == self.process.pid else name
             found[name] = found.get(name, 0.0) + measure(process)
         return found
+
+
+@contextmanager
+def data_folder(within: Path | None) -> Iterator[Path]:
+    """A folder for one run's data, gone at the end; `within` is made where it is not there."""
+    if within is not None:
+        within.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="tailrace-bench-", dir=within) as folder:
+        yield Path(folder) / "data"
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from tailrace.cli.options import (
 )
 from tailrace.cli.up import DEFAULT_PACKS, own_command, run
 from tailrace.errors import UsageError
-from tailrace.packs import Pack, find_packs
+from tailrace.packs import Pack, find_packs, find_usable
 from tailrace.settings import Settings
 from tailrace.supervisor import Child
 
@@ -72,7 +72,10 @@ def demo(  # noqa: PLR0913 — one argument a flag
 def _that_can_run(settings: Settings) -> list[Pack]:
     """Every pack but those that say that they cannot run on this machine."""
     able = []
-    for pack in find_packs(settings):
+    packs, problems = find_usable(settings)
+    for problem in problems:
+        typer.echo(f"tailrace: leaving out a pack: {problem}", err=True)
+    for pack in packs:
         try:
             pack.demo_target(settings)
             able.append(pack)

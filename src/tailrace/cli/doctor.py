@@ -24,7 +24,7 @@ from tailrace.clock import utc_now
 from tailrace.collect.books import ACCEPTED, note_removed, read_books
 from tailrace.collect.config import load
 from tailrace.errors import StoreError, TailraceError, UsageError
-from tailrace.packs import find_packs
+from tailrace.packs import find_usable
 from tailrace.settings import Settings
 from tailrace.store import Store
 from tailrace.store.census import Census
@@ -164,7 +164,10 @@ def _port_problem(address: str) -> str:
 
 
 def _retention(settings: Settings, census: Census) -> Iterator[Finding]:
-    for pack in find_packs(settings):
+    packs, problems = find_usable(settings)
+    for problem in problems:
+        yield Finding("warn", "pack", str(problem))
+    for pack in packs:
         for table in pack.retention:
             if table not in census.tables:
                 continue

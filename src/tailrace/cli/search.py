@@ -11,7 +11,7 @@ from tailrace.cli.options import ClickhouseUrl, EnginePort, JsonLines, TableName
 from tailrace.cli.terminal import RowPrinter, chosen_values, ending_quietly, note, refuse
 from tailrace.clock import utc_now
 from tailrace.errors import QueryError
-from tailrace.packs import find_packs
+from tailrace.packs import find_usable
 from tailrace.search.logs import LogSearch
 from tailrace.search.query import MAX_LIMIT, LogQuery
 from tailrace.search.rows import LogRow
@@ -52,13 +52,16 @@ def search(  # noqa: PLR0913 — each is a flag
     """Print the newest rows that match, oldest of them first."""
     settings = Settings.read(clickhouse_url=clickhouse, engine_port=engine_port)
     now = utc_now()
+    packs, problems = find_usable(settings)
+    for problem in problems if table else ():
+        note(str(problem))
     with ending_quietly(), Store.from_settings(settings) as store:
         try:
             wanted = LogQuery(
                 text=query,
                 chosen=chosen_values(level=level, source=source),
                 range=parse_range(since, until, now),
-                table=Tables.of(find_packs(settings)).find(table),
+                table=Tables.of(packs).find(table),
             )
             rows, hint = asyncio.run(_newest(LogSearch(store), wanted, limit, now))
         except QueryError as error:

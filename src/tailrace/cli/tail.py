@@ -10,7 +10,7 @@ from tailrace.cli.options import ClickhouseUrl, EnginePort, JsonLines, TableName
 from tailrace.cli.terminal import RowPrinter, chosen_values, ending_quietly, note, refuse
 from tailrace.clock import utc_now
 from tailrace.errors import QueryError, StoreUnavailableError
-from tailrace.packs import find_packs
+from tailrace.packs import find_usable
 from tailrace.search.logs import LogSearch
 from tailrace.search.query import LogQuery
 from tailrace.search.table import Tables
@@ -41,12 +41,15 @@ def tail(
 ) -> None:
     """Print rows as they become visible, until Ctrl-C."""
     settings = Settings.read(clickhouse_url=clickhouse, engine_port=engine_port)
+    packs, problems = find_usable(settings)
+    for problem in problems if table else ():
+        note(str(problem))
     with ending_quietly(), Store.from_settings(settings) as store:
         try:
             wanted = LogQuery(
                 text=query,
                 chosen=chosen_values(level=level, source=source),
-                table=Tables.of(find_packs(settings)).find(table),
+                table=Tables.of(packs).find(table),
             )
             asyncio.run(_follow(store, wanted, RowPrinter(json)))
         except QueryError as error:

@@ -1,5 +1,5 @@
 """What there is to know about one kind of data, one folder each."""
 
-from tailrace.packs.registry import Pack, find_packs, find_required
+from tailrace.packs.registry import Pack, find_packs, find_required, find_usable
 
-__all__ = ["Pack", "find_packs", "find_required"]
+__all__ = ["Pack", "find_packs", "find_required", "find_usable"]

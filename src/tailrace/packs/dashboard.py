@@ -5,16 +5,15 @@ with every problem named; whether its SQL runs is only known when it does.
 """
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tailrace.errors import ConfigurationError
+from tailrace.packs.description import Description
 
 FILE_NAME = "dashboard.yaml"
+MANUAL = "docs/dashboards.md"
 
 Kind = Literal["time_series", "bar", "table", "value"]
 Width = Literal["quarter", "third", "half", "full"]
@@ -112,29 +111,9 @@ class Dashboard(_Said):
 
 def read_dashboard(path: Path) -> Dashboard:
     """The dashboard of a file; ConfigurationError with each thing that is wrong with it."""
-    try:
-        said = yaml.safe_load(path.read_text("utf-8"))
-        return Dashboard.model_validate(said)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"cannot read {path}: {error}") from error
-    except ValidationError as error:
-        problems = (
-            f"cannot use {path}: {_place(item['loc'], said)}{item['msg']}"
-            for item in error.errors()
-        )
-        raise ConfigurationError(*problems) from error
+    return Description.read(path).as_model(Dashboard, MANUAL)
 
 
 def placeholders(link: str) -> list[str]:
     """The names in curly brackets of a link."""
     return _PLACEHOLDER.findall(link)
-
-
-def _place(location: Sequence[str | int], said: Any) -> str:
-    """Where it is wrong, with the title of the panel: `panels.2 'Errors'.kind: `."""
-    parts = [str(part) for part in location]
-    if len(location) > 1 and location[0] == "panels" and isinstance(location[1], int):
-        panel = said["panels"][location[1]]
-        if isinstance(panel, dict) and panel.get("title"):
-            parts[1] += f" {str(panel['title'])!r}"
-    return f"{'.'.join(parts)}: " if parts else ""

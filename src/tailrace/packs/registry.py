@@ -3,31 +3,43 @@
 A pack is a folder with a `pack.yaml`. The built-in ones are beside this file, a person's own are in
 the folder that TAILRACE_PACKS_DIR names; one's own pack takes the place of a built-in one of its
 name. Nothing here knows any pack by name.
+
+What is wrong with a pack, in its files or its code, is a ConfigurationError that names the place, and
+concerns nobody who did not ask for that pack: `find_usable` gives the others.
 """
 
 import importlib
 import os
 import re
 import sys
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
-from tailrace.errors import ConfigurationError, UsageError
+from tailrace.errors import ConfigurationError, TailraceError, UsageError
+from tailrace.packs.description import Description
 from tailrace.packs.explore import Explore
-from tailrace.packs.variables import Values, Variable
+from tailrace.packs.variables import Values, Variable, wrong_fields
 from tailrace.settings import Settings
 
 BUILT_IN = Path(__file__).parent
 DESCRIPTION = "pack.yaml"
+MANUAL = "docs/packs.md"
 
 _ENTRY = r"^\w+(\.\w+)*:\w+$"
 Entry = Annotated[str, Field(pattern=_ENTRY)]
 """`module:name`, something within the pack's own files."""
+
+_TABLE = r"^[A-Za-z_]\w*\.[A-Za-z_]\w*$"
+TableName = Annotated[str, Field(pattern=_TABLE)]
+"""`database.table`; it is written into SQL."""
+
+ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]
 
 Places = Annotated[
     tuple[str, ...], BeforeValidator(lambda said: (said,) if isinstance(said, str) else said)
@@ -49,7 +61,7 @@ class Pack(BaseModel):
     description: str
     """One line for people."""
 
-    table: str | None = None
+    table: TableName | None = None
     """The table that people read, `database.table`."""
 
     explore: Explore | None = None
@@ -68,7 +80,7 @@ class Pack(BaseModel):
     """A component of `pipeline.yaml` that is left out where a field of Settings or a variable has no
     value: `sources.mine_kafka: bootstrap_servers`."""
 
-    retention: dict[str, str] = {}
+    retention: dict[TableName, ColumnName] = {}
     """A table whose rows are dropped after `retention_days`, and its column with the arrival."""
 
     routes: Entry | None = None
@@ -150,7 +162,7 @@ class Pack(BaseModel):
         """What a text with `{fields}` says, or the function that is named in its place."""
         values = self.values(settings)
         if re.match(_ENTRY, said):
-            return str(self.load(said)(settings, values))
+            return str(self.call(said, settings, values))
         return said.format(**{**dict(settings), **values})
 
     def render_pipeline(self, settings: Settings) -> str:
@@ -164,19 +176,25 @@ class Pack(BaseModel):
                 f"cannot run a pipeline for the pack {self.name!r}: {self.folder} has no "
                 "pipeline.yaml. Leave the pack out, or write one"
             )
-        pipeline: dict[str, Any] = yaml.safe_load(self.pipeline.read_text("utf-8"))
+        description = Description.read(self.pipeline)
+        pipeline = description.said
         values = self.values(settings)
-        for name, places in self.settings.items():
-            value = values[name] if name in values else getattr(settings, name)
-            if isinstance(value, SecretStr):
-                value = value.get_secret_value()
-            for place in places if value is not None else ():
-                _put(pipeline, place.split("."), value)
-        for component, name in self.only_with.items():
-            if (values[name] if name in values else getattr(settings, name)) is None:
-                _leave_out(pipeline, component)
-        for sink in pipeline.get("sinks", {}).values():
-            if "auth" in sink:
+        try:
+            for name, places in self.settings.items():
+                value = values[name] if name in values else getattr(settings, name)
+                if isinstance(value, SecretStr):
+                    value = value.get_secret_value()
+                for place in places:
+                    _put(pipeline, place, value)
+            for component, name in self.only_with.items():
+                if (values[name] if name in values else getattr(settings, name)) is None:
+                    _leave_out(pipeline, component)
+        except _NoSuchPlaceError as error:
+            raise ConfigurationError(
+                f"cannot use {self.folder / DESCRIPTION}: {error} in {self.pipeline}"
+            ) from error
+        for sink in _tables(pipeline, "sinks").values():
+            if isinstance(sink, dict) and isinstance(sink.get("auth"), dict):
                 sink["auth"] = {"strategy": "basic", "user": "", "password": "", **sink["auth"]}
         return yaml.safe_dump(pipeline, sort_keys=False, allow_unicode=True)
 
@@ -193,21 +211,51 @@ class Pack(BaseModel):
             sys.modules[package] = module
         try:
             return getattr(importlib.import_module(f"{package}.{module_name}"), attribute)
-        except (ImportError, AttributeError, SyntaxError) as error:
+        except Exception as error:
             raise ConfigurationError(
-                f"cannot load {entry!r} of the pack {self.name!r} in {self.folder}: {error}"
+                f"cannot load {entry!r} of the pack {self.name!r} in {self.folder}: "
+                f"{_what_failed(error, self.folder)}"
+            ) from error
+
+    def call(self, entry: str, *arguments: object) -> Any:
+        """What the function that `module:name` names gives.
+
+        A TailraceError is its own; any other is a ConfigurationError with its place.
+        """
+        function = self.load(entry)
+        try:
+            return function(*arguments)
+        except TailraceError:
+            raise
+        except Exception as error:
+            raise ConfigurationError(
+                f"cannot call {entry!r} of the pack {self.name!r} in {self.folder}: "
+                f"{_what_failed(error, self.folder)}"
             ) from error
 
 
 def find_packs(settings: Settings, names: Sequence[str] | None = None) -> list[Pack]:
-    """The packs of these names, or every pack there is; UsageError for a name that there is not."""
-    packs = {pack.name: pack for pack in _packs_in(BUILT_IN)}
-    if settings.packs_dir is not None:
-        packs |= {pack.name: pack for pack in _packs_in(settings.packs_dir)}
+    """The packs of these names, or every pack there is; UsageError for a name that there is not.
+
+    Only those packs are read, and a ConfigurationError tells what is wrong with one of them.
+    """
+    folders = _folders(settings)
     for name in names or ():
-        if name not in packs:
-            raise UsageError(f"cannot find a pack {name!r}: there are {', '.join(sorted(packs))}")
-    return [packs[name] for name in dict.fromkeys(names or packs)]
+        if name not in folders:
+            raise UsageError(f"cannot find a pack {name!r}: there are {', '.join(sorted(folders))}")
+    return [read_pack(folders[name]) for name in dict.fromkeys(names or folders)]
+
+
+def find_usable(settings: Settings) -> tuple[list[Pack], list[ConfigurationError]]:
+    """Every pack whose `pack.yaml` can be used, and what is wrong with those of the others."""
+    usable: list[Pack] = []
+    problems: list[ConfigurationError] = []
+    for folder in _folders(settings).values():
+        try:
+            usable.append(read_pack(folder))
+        except ConfigurationError as error:
+            problems.append(error)
+    return usable, problems
 
 
 def find_required(settings: Settings, names: Sequence[str] | None = None) -> list[Pack]:
@@ -217,10 +265,18 @@ def find_required(settings: Settings, names: Sequence[str] | None = None) -> lis
     def add(pack: Pack, users: tuple[str, ...]) -> None:
         if pack.name in users:
             raise ConfigurationError(
-                f"cannot set up {' and '.join(users)}: each requires the other. Their pack.yaml says so"
+                f"cannot set up {' and '.join(users)}: "
+                f"{'each requires the other' if len(users) > 1 else 'it requires itself'}. "
+                "Take one away from `requires` in their pack.yaml"
             )
-        for needed in find_packs(settings, pack.requires) if pack.requires else ():
-            add(needed, (*users, pack.name))
+        try:
+            needed = find_packs(settings, pack.requires) if pack.requires else []
+        except UsageError as error:
+            raise ConfigurationError(
+                f"cannot use {pack.folder / DESCRIPTION}: requires: {error}"
+            ) from error
+        for other in needed:
+            add(other, (*users, pack.name))
         found.setdefault(pack.name, pack)
 
     for pack in find_packs(settings, names):
@@ -228,62 +284,104 @@ def find_required(settings: Settings, names: Sequence[str] | None = None) -> lis
     return list(found.values())
 
 
-def _packs_in(directory: Path) -> Iterator[Pack]:
+def _folders(settings: Settings) -> dict[str, Path]:
+    """The folders of packs by name."""
+    found = dict(_folders_in(BUILT_IN))
+    return (
+        found if settings.packs_dir is None else {**found, **dict(_folders_in(settings.packs_dir))}
+    )
+
+
+def _folders_in(directory: Path) -> Iterator[tuple[str, Path]]:
     if not directory.is_dir():
         raise ConfigurationError(
             f"cannot read packs from {str(directory)!r}: there is no such folder. "
             "TAILRACE_PACKS_DIR names it"
         )
     for description in sorted(directory.glob(f"*/{DESCRIPTION}")):
-        yield read_pack(description.parent)
+        yield description.parent.name, description.parent
 
 
 def read_pack(folder: Path) -> Pack:
     """The pack in a folder; ConfigurationError with each thing that is wrong with its pack.yaml."""
-    description = folder / DESCRIPTION
-    try:
-        said = yaml.safe_load(description.read_text("utf-8"))
-        pack = Pack(folder=folder, **said)
-    except (yaml.YAMLError, TypeError) as error:
-        raise ConfigurationError(f"cannot read {description}: {error}") from error
-    except ValidationError as error:
-        raise ConfigurationError(
-            *(
-                f"cannot use {description}: {'.'.join(map(str, item['loc']))}: {item['msg']}"
-                for item in error.errors()
-            )
-        ) from error
-    problems = [
-        f"cannot use {description}: settings: there is no setting {field!r}, and no such variable"
-        for field in (*pack.settings, *pack.only_with.values())
-        if field not in pack.variables
-        and not hasattr(Settings, field)
-        and field not in Settings.model_fields
-    ]
-    if pack.explore and not pack.table:
-        problems.append(f"cannot use {description}: explore: there is no table to explore")
-    if pack.name != folder.name:
-        problems.append(f"cannot use {description}: name {pack.name!r} is not its folder's")
+    description = Description.read(folder / DESCRIPTION)
+    pack = description.as_model(Pack, MANUAL, folder=folder)
+    problems = [description.problem(place, why) for place, why in _contradictions(pack)]
     if problems:
         raise ConfigurationError(*problems)
     return pack
 
 
+def _contradictions(pack: Pack) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What in a `pack.yaml` does not fit together: where, and why."""
+    if pack.name != pack.folder.name:
+        yield ("name",), f"{pack.name!r} is not its folder's, {pack.folder.name!r}"
+    if pack.explore and not pack.table:
+        yield ("explore",), "there is no table to explore: say `table`"
+    for key, fields in (("settings", pack.settings), ("only_with", pack.only_with.values())):
+        for name in fields:
+            if name not in pack.variables and not _is_setting(name):
+                yield (key,), f"there is no setting {name!r}, and no such variable"
+    known = set(Settings.model_fields)
+    for name, variable in pack.variables.items():
+        if isinstance(variable.default, str):
+            for why in wrong_fields(variable.default, known):
+                yield ("variables", name, "default"), why
+        known.add(name)
+    for key, text in (("demo", pack.demo), ("entrance", pack.entrance)):
+        if not re.match(_ENTRY, text):
+            for why in wrong_fields(text, known):
+                yield (key,), why
+
+
+def _is_setting(name: str) -> bool:
+    return name in Settings.model_fields or isinstance(getattr(Settings, name, None), property)
+
+
+def _what_failed(error: Exception, folder: Path) -> str:
+    """An exception of a pack's own code, with the last of its lines that was run."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(folder)]
+    said = f"{type(error).__name__}: {error}"
+    return f"{said} ({own[-1].filename}:{own[-1].lineno})" if own else said
+
+
+class _NoSuchPlaceError(Exception):
+    """A place that `pipeline.yaml` has not got."""
+
+
+def _tables(pipeline: dict[str, Any], section: str) -> dict[str, Any]:
+    """The components of a section; none where it is no table, which the collector refuses."""
+    found = pipeline.get(section)
+    return found if isinstance(found, dict) else {}
+
+
 def _leave_out(pipeline: dict[str, Any], place: str) -> None:
     """Take a component away, `sources.NAME` or the like, and its name from the inputs of others."""
-    kind, _, name = place.partition(".")
-    del pipeline[kind][name]
-    for others in (pipeline.get("transforms", {}), pipeline.get("sinks", {})):
+    section, _, name = place.partition(".")
+    components = _tables(pipeline, section)
+    if name not in components:
+        raise _NoSuchPlaceError(f"only_with: there is no component {place!r}")
+    del components[name]
+    for others in (_tables(pipeline, "transforms"), _tables(pipeline, "sinks")):
         for other in others.values():
-            other["inputs"] = [one for one in other["inputs"] if one != name]
+            if isinstance(other, dict) and isinstance(other.get("inputs"), list):
+                other["inputs"] = [one for one in other["inputs"] if one != name]
 
 
-def _put(tree: Any, path: list[str], value: object) -> None:
-    """Set the value at a path of keys, making what is not there; numbers are places in lists."""
-    *parents, last = path
-    for key in parents:
-        tree = tree[int(key)] if isinstance(tree, list) else tree.setdefault(key, {})
-    if isinstance(tree, list):
-        tree[int(last)] = value
-    else:
-        tree[last] = value
+def _put(pipeline: dict[str, Any], place: str, value: object) -> None:
+    """Set the value at `sources.NAME.option` or the like, unless it is None.
+
+    A number is a place in a list. Tables on the way are made, the component must be there.
+    """
+    section, *names = place.split(".")
+    try:
+        component, *parents, last = names
+        tree: Any = _tables(pipeline, section)[component]
+        if value is None:
+            return
+        for key in parents:
+            tree = tree[int(key)] if isinstance(tree, list) else tree.setdefault(key, {})
+        tree[int(last) if isinstance(tree, list) else last] = value
+    except (LookupError, ValueError, TypeError, AttributeError) as error:
+        raise _NoSuchPlaceError(f"settings: there is no place {place!r}") from error

@@ -5,7 +5,8 @@
 `option` stands for that option of `tailrace generate`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from string import Formatter
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -57,3 +58,15 @@ class Variable(BaseModel):
             raise UsageError(
                 f"cannot use {self.environment}={text!r}: it is no {self.type}, and sets {self.help}"
             ) from error
+
+
+def wrong_fields(text: str, known: Collection[str]) -> Iterator[str]:
+    """What keeps a text with `{fields}` from being filled in; nothing where all of them are known."""
+    try:
+        fields = list(Formatter().parse(text))
+    except ValueError as error:
+        yield f"{text!r} has a bracket alone: {error}. Write {{{{ and }}}} for brackets that stay"
+        return
+    for _, name, form, conversion in fields:
+        if name is not None and (name not in known or form or conversion):
+            yield f"{{{name}}} is no setting, and no variable that is listed before"

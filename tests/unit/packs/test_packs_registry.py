@@ -61,7 +61,7 @@ def test_a_folder_that_is_not_there_is_named() -> None:
         ("name: mine\ndescription: x\ntabel: a.b\n", "tabel"),
         ("name: mine\ndescription: x\nsettings: {nothing: a.b}\n", "no setting 'nothing'"),
         ("name: [\n", "cannot read"),
-        ("just text", "cannot read"),
+        ("just text", "must be a table"),
     ],
 )
 def test_a_wrong_description_is_refused_with_its_place(

@@ -1,7 +1,6 @@
 """One configuration file, parsed: its values and the line on which each stands.
 
-YAML is read by the rules of YAML 1.2, as Vector's parser does: `off` and `yes` are text, and
-`12:30` is no number. A key given twice is an error in all three formats.
+A key given twice is an error in all three formats.
 """
 
 import json
@@ -11,9 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from tailrace.collect.config.problem import Place
+from tailrace.yaml_text import Place, YamlError, parse_yaml
 
 FORMATS = {".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".json": "json"}
 
@@ -50,6 +47,8 @@ def parse(path: Path, text: str) -> Document:
         raise DocumentError(f"cannot tell the format by the name: end it in {', '.join(FORMATS)}")
     try:
         data, lines = _PARSERS[kind](text)
+    except YamlError as error:
+        raise DocumentError(str(error), error.line) from error
     except RecursionError as error:
         raise DocumentError("nested too deeply") from error
     if data is None:
@@ -57,72 +56,6 @@ def parse(path: Path, text: str) -> Document:
     if not isinstance(data, dict):
         raise DocumentError("cannot use this file: it must hold a table of sections", 1)
     return Document(path, data, lines)
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2's core schema."""
-
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
-
-
-for _tag, _pattern, _first in (
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
-    (
-        "float",
-        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.nan",
-        list("-+.0123456789"),
-    ),
-    ("merge", r"<<", ["<"]),
-):
-    _Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first
-    )
-
-
-def _construct_int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
-    text = str(loader.construct_scalar(node))
-    return int(text, 0) if text.startswith(("0o", "0x")) else int(text)
-
-
-_Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
-
-
-def _parse_yaml(text: str) -> tuple[Any, dict[Place, int]]:
-    try:
-        loader = _Loader(text)
-        root = loader.get_single_node()
-        if root is None:
-            return {}, {}
-        lines: dict[Place, int] = {}
-        _walk(root, (), lines)
-        return loader.construct_document(root), lines
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise DocumentError(
-            f"not YAML: {error.problem}", mark.line + 1 if mark else None
-        ) from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise DocumentError(f"not YAML: {error}") from error
-
-
-def _walk(node: yaml.Node, place: Place, lines: dict[Place, int]) -> None:
-    """Note the line of each key and each list item; refuse a key that stands twice."""
-    if isinstance(node, yaml.MappingNode):
-        for key_node, value_node in node.value:
-            inner = (*place, str(key_node.value))
-            if inner in lines and key_node.tag != "tag:yaml.org,2002:merge":
-                raise DocumentError(
-                    f'"{key_node.value}" stands here a second time; first on line {lines[inner]}',
-                    key_node.start_mark.line + 1,
-                )
-            lines[inner] = key_node.start_mark.line + 1
-            _walk(value_node, inner, lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(node.value):
-            lines[(*place, index)] = item.start_mark.line + 1
-            _walk(item, (*place, index), lines)
 
 
 _TOML_TABLE = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
@@ -168,7 +101,7 @@ def _parse_json(text: str) -> tuple[Any, dict[Place, int]]:
     except json.JSONDecodeError as error:
         raise DocumentError(f"not JSON: {error.msg}", error.lineno) from error
     # JSON is YAML but for tabs in the indentation; what the lines are good for forgives that.
-    _, lines = _parse_yaml(text.replace("\t", " "))
+    _, lines = parse_yaml(text.replace("\t", " "))
     return data, lines
 
 
@@ -181,4 +114,4 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return table
 
 
-_PARSERS = {"yaml": _parse_yaml, "toml": _parse_toml, "json": _parse_json}
+_PARSERS = {"yaml": parse_yaml, "toml": _parse_toml, "json": _parse_json}

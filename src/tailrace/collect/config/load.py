@@ -18,12 +18,13 @@ from tailrace.collect.config.globals import API_WARNING, Globals
 from tailrace.collect.config.kinds import check_kinds
 from tailrace.collect.config.merge import SECTIONS, Merged
 from tailrace.collect.config.model import Config, Registries
-from tailrace.collect.config.problem import Place, did_you_mean
+from tailrace.collect.config.problem import did_you_mean
 from tailrace.collect.config.unit_tests import UnitTest
 from tailrace.collect.config.validate_options import validate
 from tailrace.collect.config.wiring import Wiring
 from tailrace.collect.options import Decoding
 from tailrace.collect.vrl import check
+from tailrace.yaml_text import Place
 
 REFUSED_SECTIONS = frozenset({"enrichment_tables", "secret"})
 """Sections that Vector has and Tailrace has no part for."""

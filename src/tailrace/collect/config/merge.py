@@ -6,7 +6,8 @@ from typing import Any
 
 from tailrace.collect.config.document import Document, DocumentError, parse
 from tailrace.collect.config.interpolate import interpolate
-from tailrace.collect.config.problem import Place, Problems
+from tailrace.collect.config.problem import Problems
+from tailrace.yaml_text import Place
 
 SECTIONS = ("sources", "transforms", "sinks")
 

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from tailrace.errors import ConfigurationError
-
-Place = tuple[str | int, ...]
-"""Way from the root of a file to an option, e.g. `("sinks", "clickhouse", "table")`."""
+from tailrace.yaml_text import Place
 
 
 def option_name(place: Place) -> str:

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from tailrace.collect.component import Options
-from tailrace.collect.config.problem import Place, did_you_mean
+from tailrace.collect.config.problem import did_you_mean
+from tailrace.yaml_text import Place
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -74,8 +74,15 @@ class Deliverer:
             for route in routes
             if route.sink.adapts_concurrency
         }
-        in_order = isinstance(tools.workers, Stage)
-        concurrency = 1 if in_order else min(route.sink.concurrency for route in routes)
+        self._sending = {
+            route.sink_id: asyncio.Semaphore(route.sink.concurrency) for route in routes
+        }
+        concurrency = min(route.sink.concurrency for route in routes)
+        if isinstance(tools.workers, Stage):
+            concurrency = 1
+        elif concurrency > 1:
+            # Their order is nobody's concern then: no worker is left without a segment.
+            concurrency = max(concurrency, tools.workers.count)
         self._places = Places(concurrency, list(self._adaptive.values()))
 
     async def deliver_for_ever(self) -> None:
@@ -177,6 +184,10 @@ class Deliverer:
             route.metrics.discarded(rejected, "rejected", intentional=False)
 
     async def _deliver(self, route: Route, batch: SinkBatch) -> Delivery:
+        async with self._sending[route.sink_id]:
+            return await self._deliver_now(route, batch)
+
+    async def _deliver_now(self, route: Route, batch: SinkBatch) -> Delivery:
         limit = self._adaptive.get(route.sink_id)
         if limit is None:
             return await route.sink.deliver(batch)

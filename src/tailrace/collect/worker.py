@@ -151,6 +151,7 @@ class Workers:
     """As many workers as the settings say; they start with their first job."""
 
     def __init__(self, count: int, specs: Mapping[str, PipelineSpec], log: Logger) -> None:
+        self.count = count
         self._all = [Worker(specs) for _ in range(count)]
         self._free: asyncio.LifoQueue[Worker] = asyncio.LifoQueue()
         for worker in self._all:

@@ -99,10 +99,17 @@ def data_folder(within: Path | None) -> Iterator[Path]:
 
 @contextmanager
 def running_system(
-    folder: Path, command: str = "up", ports_of: System | None = None
+    folder: Path,
+    command: str = "up",
+    ports_of: System | None = None,
+    collector_port: int | None = None,
 ) -> Iterator[System]:
-    """`tailrace up` (or `demo`) with its data in `folder`, ended by its own process id."""
+    """`tailrace up` (or `demo`) with its data in `folder`, ended by its own process id.
+
+    `ports_of`: it takes the ports of another; `collector_port`: not just any that is free.
+    """
     ports = _ports(ports_of)
+    ports["collector"] = collector_port or ports["collector"]
     environment = {
         **os.environ,
         "TAILRACE_DATA_DIR": str(folder),

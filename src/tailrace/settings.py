@@ -113,7 +113,8 @@ class Settings(BaseSettings):
     """Processes that run transforms."""
 
     workers: int = Field(1, ge=1, le=64)
-    """Collectors that share what packs read from Kafka, each with partitions of its own."""
+    """Workers of each pack: collectors that share what it reads from Kafka, each with partitions of its
+    own, and processes that run the transforms behind its other sources."""
 
     rejected_table: str = "logs.rejected"
     """Table that keeps what could not be stored, with the reason."""
@@ -130,10 +131,6 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "text", "json"] = "auto"
     """Form of Tailrace's own messages; auto is text on a terminal and JSON elsewhere."""
 
-    @property
-    def clickhouse_address(self) -> str:
-        """The ClickHouse that is meant: the one that was set, or the embedded engine's."""
-        return self.clickhouse_url or f"http://{self.engine_host}:{self.engine_port}"
     @model_validator(mode="after")
     def _says_how_to_reach_kafka(self) -> Self:
         """Settings of SASL and TLS are used or not, never given in vain."""
@@ -161,6 +158,10 @@ class Settings(BaseSettings):
             if name.upper().startswith(prefix) and getattr(self, name) is not None
         ]
 
+    @property
+    def clickhouse_address(self) -> str:
+        """The ClickHouse that is meant: the one that was set, or the embedded engine's."""
+        return self.clickhouse_url or f"http://{self.engine_host}:{self.engine_port}"
 
     @classmethod
     def read(cls, **flags: object) -> Self:

@@ -1,12 +1,16 @@
-"""The further collectors of `--workers`: each takes a share of what sources read in groups.
+"""What `--workers N` means: which work of packs is divided among N, and where further collectors live.
 
-Of the sources only `kafka` is one that several collectors may have at once: the members of its
-consumer group share the partitions. Each further collector runs what these sources feed, and has a
-data folder and a port of its own.
+- What `kafka` sources read, N collectors share: the members of a consumer group share the partitions.
+  Each further collector runs what these sources feed and nothing else, and has a data folder
+  (`workers/2`) and a port of its own.
+- What other sources feed through transforms stays in the first collector, which runs these transforms
+  in N processes. Those that remember (`dedupe` and its like) are no work for several.
+- What goes to its sinks as it came is no work that could be divided.
 """
 
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,51 +20,126 @@ from tailrace.errors import UsageError
 from tailrace.settings import Settings
 
 SHARED_SOURCES = frozenset({"kafka"})
+REMEMBERING = frozenset({"dedupe", "reduce", "sample", "throttle"})
+"""Transforms that work on one event after the other; looked up here, for to import them takes long."""
+
+FOLDER = "workers"
 PORT_STEP = 10
+HIGHEST_PORT = 65535
+
+Pipeline = Mapping[str, Any]
 
 
-def worker_settings(settings: Settings) -> list[Settings]:
-    """The settings of each further collector; none with `workers` at 1."""
-    return [
-        settings.model_copy(
-            update={
-                "data_dir": settings.data_dir / "workers" / str(number),
-                "collector_port": settings.collector_port + PORT_STEP * (number - 1),
-            }
-        )
-        for number in range(2, settings.workers + 1)
-    ]
+@dataclass(frozen=True)
+class Division:
+    """How the pipelines of packs are divided; each is known by the name of its file."""
+
+    shared: Mapping[str, Pipeline]
+    """What further collectors run."""
+    transformed: tuple[str, ...]
+    """Those whose transforms several processes of the first collector run."""
+    undivided: tuple[str, ...]
+    """Those of which nothing can be divided."""
+
+    def describe(self, workers: int) -> str:
+        """For a person."""
+        parts = []
+        if self.shared:
+            parts.append(f"{workers} collectors share what {_names(self.shared)} reads from Kafka")
+        if self.transformed:
+            parts.append(f"{workers} processes run the transforms of {_names(self.transformed)}")
+        if self.undivided:
+            parts.append(f"{_names(self.undivided)}: nothing to divide")
+        return "; ".join(parts)
 
 
-def write_shared_parts(pipelines: Sequence[Path], folder: Path) -> list[Path]:
-    """Write what further collectors run of `pipelines`; UsageError where nothing can be shared."""
-    written = []
+def divide(pipelines: Sequence[Path], workers: int, *, lacks_brokers: bool = False) -> Division:
+    """What several workers would each do; UsageError where there is nothing for more than one.
+
+    `lacks_brokers`: some of the packs would read from Kafka if they were told where.
+    """
+    shared: dict[str, Pipeline] = {}
+    transformed, undivided = [], []
     for path in pipelines:
-        part = shared_part(yaml.safe_load(path.read_text("utf-8")))
-        if part is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            own = folder / path.name
-            own.touch(mode=0o600)  # it may hold the password for ClickHouse
-            own.write_text(yaml.safe_dump(part, sort_keys=False, allow_unicode=True), "utf-8")
-            written.append(own)
-    if not written:
-        raise UsageError(
-            "cannot share the work of the packs among workers: none of them reads from Kafka. "
-            "Leave out --workers (TAILRACE_WORKERS), or name brokers with BOOTSTRAP_SERVERS"
+        pipeline = yaml.safe_load(path.read_text("utf-8"))
+        sources = pipeline.get("sources", {})
+        in_groups = {name for name, one in sources.items() if one.get("type") in SHARED_SOURCES}
+        if in_groups:
+            shared[path.stem] = part_of(pipeline, in_groups)
+        has_transforms = any(
+            _can_transform_apart(part_of(pipeline, {name})) for name in sources.keys() - in_groups
         )
+        if has_transforms:
+            transformed.append(path.stem)
+        if not in_groups and not has_transforms:
+            undivided.append(path.stem)
+    if not shared and not transformed:
+        hint = ", or name brokers with BOOTSTRAP_SERVERS" if lacks_brokers else ""
+        raise UsageError(
+            f"cannot divide the work of {_names(undivided)} among {workers} workers: "
+            "nothing there is read from Kafka or transformed. Leave out --workers "
+            f"(TAILRACE_WORKERS){hint}"
+        )
+    return Division(shared, tuple(transformed), tuple(undivided))
+
+
+def worker_settings(settings: Settings) -> Iterator[tuple[int, Settings]]:
+    """Number and settings of each further collector; none with `workers` at 1.
+
+    Raises UsageError where there are not as many ports.
+    """
+    for number in range(2, settings.workers + 1):
+        own = _settings_of(settings, number)
+        if own.collector_port > HIGHEST_PORT:
+            raise UsageError(
+                f"cannot start {settings.workers} workers from "
+                f"TAILRACE_COLLECTOR_PORT={settings.collector_port} on: worker {number} would "
+                f"need port {own.collector_port}. Name a lower one, or fewer workers"
+            )
+        yield number, own
+
+
+def known_workers(settings: Settings) -> list[tuple[int, Settings]]:
+    """Number and settings of every further collector that has ever worked in the data folder."""
+    numbers = [
+        int(folder.name)
+        for folder in (settings.data_dir / FOLDER).glob("*/")
+        if folder.name.isdecimal()
+    ]
+    return [(number, _settings_of(settings, number)) for number in sorted(numbers)]
+
+
+def started_workers(settings: Settings) -> list[tuple[int, Settings]]:
+    """Those that `up` has started last."""
+    return [(number, own) for number, own in known_workers(settings) if _pipelines(own)]
+
+
+def write_parts(settings: Settings, division: Division) -> dict[int, list[Path]]:
+    """Write what each further collector runs; what a former one ran is removed."""
+    for _, former in known_workers(settings):
+        for path in _pipelines(former):
+            path.unlink()
+    written: dict[int, list[Path]] = {}
+    for number, own in worker_settings(settings) if division.shared else ():
+        folder = own.data_dir / "pipelines"
+        folder.mkdir(parents=True, exist_ok=True)
+        written[number] = []
+        for name, part in division.shared.items():
+            path = folder / f"{name}.yaml"
+            path.touch(mode=0o600)  # it may hold the password for ClickHouse
+            text = yaml.safe_dump(_named(part, number), sort_keys=False, allow_unicode=True)
+            path.write_text(text, "utf-8")
+            written[number].append(path)
     return written
 
 
-def shared_part(pipeline: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The sources that collectors can share and all that these feed; None where there are none."""
-    sources = {
-        name: source
-        for name, source in pipeline.get("sources", {}).items()
-        if source.get("type") in SHARED_SOURCES
+def part_of(pipeline: Pipeline, sources: Collection[str]) -> dict[str, Any]:
+    """Some sources of a pipeline, and all that these feed."""
+    kept: dict[str, Any] = {
+        "sources": {name: one for name, one in pipeline["sources"].items() if name in sources},
+        "transforms": {},
+        "sinks": {},
     }
-    if not sources:
-        return None
-    kept: dict[str, Any] = {"sources": sources, "transforms": {}, "sinks": {}}
     names = set(sources)
     found = True
     while found:
@@ -76,8 +155,41 @@ def shared_part(pipeline: Mapping[str, Any]) -> dict[str, Any] | None:
     return {**others, **{name: section for name, section in kept.items() if section}}
 
 
+def _can_transform_apart(part: Pipeline) -> bool:
+    """Whether batches may go through transforms in any order, and there are such."""
+    types = {transform["type"] for transform in part.get("transforms", {}).values()}
+    return bool(types) and not types & REMEMBERING
+
+
+def _named(part: Pipeline, number: int) -> dict[str, Any]:
+    """With a name of its own for each collector, by which brokers know it: the page Streams shows it."""
+    sources = {}
+    for name, source in part["sources"].items():
+        options = source.get("librdkafka_options", {})
+        client = f"{options.get('client.id', 'tailrace')}-{number}"
+        sources[name] = {**source, "librdkafka_options": {**options, "client.id": client}}
+    return {**part, "sources": sources}
+
+
+def _settings_of(settings: Settings, number: int) -> Settings:
+    return settings.model_copy(
+        update={
+            "data_dir": settings.data_dir / FOLDER / str(number),
+            "collector_port": settings.collector_port + PORT_STEP * (number - 1),
+        }
+    )
+
+
+def _pipelines(own: Settings) -> list[Path]:
+    return sorted((own.data_dir / "pipelines").glob("*.yaml"))
+
+
 def _is_fed(given: str, names: set[str]) -> bool:
     """Whether an entry of `inputs` (`a`, `a.output`, `a*`) means one of these components."""
     return any(given == name or given.startswith(f"{name}.") for name in names) or (
         "*" in given and any(fnmatch.fnmatchcase(name, given) for name in names)
     )
+
+
+def _names(names: Collection[str]) -> str:
+    return " and ".join(names)

@@ -97,10 +97,10 @@ def _generator(pack: Pack, settings: Settings, rate: float | None, *, is_new: bo
         after=("setup", "collector"),
         once=True,
         stop_within_secs=0.5,
+        team="generators",
     )
 
 
-        team="generators",
 def _pace(pack: Pack, settings: Settings, rate: float | None, *, is_new: bool) -> tuple[str, ...]:
     """Options of the generator: the rate, unless the environment has one by the pack's own names."""
     if rate is None:

@@ -5,7 +5,7 @@ import shutil
 import socket
 import sys
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,11 +18,13 @@ from rich.console import Console
 from rich.text import Text
 
 from tailrace.cli._accounts import Accounts, Finding, Gap
+from tailrace.cli._workers import known_workers, started_workers
 from tailrace.cli.options import ClickhouseUrl, CollectorPort, DataDir, EnginePort
 from tailrace.cli.terminal import note
 from tailrace.clock import utc_now
-from tailrace.collect.books import ACCEPTED, note_removed, read_books
+from tailrace.collect.books import ACCEPTED, Books, note_removed, read_books, together
 from tailrace.collect.config import load
+from tailrace.collect.ledger import FILE as LEDGER
 from tailrace.errors import StoreError, TailraceError, UsageError
 from tailrace.packs import find_usable
 from tailrace.settings import Settings
@@ -81,7 +83,7 @@ def _examine(settings: Settings, files: Sequence[Path], gaps: list[Gap]) -> Iter
     yield from _ports(settings, paths, "bad" if is_whole else "warn")
     try:
         with Store.from_settings(settings) as store:
-            census = Census(store)
+            census = Census(store, _arrivals(settings))
             yield Finding("ok", "ClickHouse", f"{census.version()} at {store.address}")
             yield from _retention(settings, census)
             if not paths:
@@ -94,8 +96,15 @@ def _examine(settings: Settings, files: Sequence[Path], gaps: list[Gap]) -> Iter
             if settings.collector == "vector":
                 yield Finding("warn", "books", "Vector keeps none, so nothing can be added up")
                 return
+            books = {"collector": read_books(buffer), **_books_of_workers(settings)}
+            if len(books) > 1:
+                yield from _shares(settings, books)
             accounts = Accounts(
-                read_books(buffer), config, census, settings.rejected_table, utc_now().date()
+                together(list(books.values())),
+                config,
+                census,
+                settings.rejected_table,
+                utc_now().date(),
             )
             yield from accounts.findings()
             gaps += accounts.gaps
@@ -105,6 +114,39 @@ def _examine(settings: Settings, files: Sequence[Path], gaps: list[Gap]) -> Iter
         raise
     except TailraceError as error:
         yield Finding("bad", "books", str(error))
+
+
+def _arrivals(settings: Settings) -> dict[str, str]:
+    """By table, the column with the time of arrival."""
+    packs, _ = find_usable(settings)
+    return {table: column for pack in packs for table, column in pack.retention.items()}
+
+
+def _books_of_workers(settings: Settings) -> dict[str, Books]:
+    """Those of every further collector that has ever worked here; one has none before its first work."""
+    buffers = {
+        f"worker {number}": own.data_dir / "buffer" for number, own in known_workers(settings)
+    }
+    return {name: read_books(path) for name, path in buffers.items() if (path / LEDGER).exists()}
+
+
+def _shares(settings: Settings, books: Mapping[str, Books]) -> Iterator[Finding]:
+    """What each collector has done; what only one that is not started any more could finish."""
+    started = {"collector"} | {f"worker {number}" for number, _ in started_workers(settings)}
+    for name, own in books.items():
+        sources = {source for source, kind, _ in own.sums if kind == "received"}
+        delivered = sum(own.sum(source, "received") for source in sources & own.waiting.keys())
+        text = f"{delivered:,} events delivered"
+        if own.waiting_rejected and name not in started:
+            workers = name.removeprefix("worker ")
+            yield Finding(
+                "bad",
+                f"books of {name}",
+                f"{text}; {own.waiting_rejected:,} rejected rows wait for a table, and it is not "
+                f"started any more: run `tailrace up` once with --workers {workers}",
+            )
+        else:
+            yield Finding("ok", f"books of {name}", text)
 
 
 def _versions() -> Iterator[Finding]:
@@ -132,8 +174,11 @@ def _ports(
 ) -> Iterator[Finding]:
     pages = [("web", f"http://{settings.web_host}:{settings.web_port}/healthz")]
     if settings.collector == "tailrace":
-        collector = f"http://{settings.collector_host}:{settings.collector_port}"
-        pages.append(("collector", f"{collector}/readyz"))
+        workers = [(f"worker {number}", own) for number, own in started_workers(settings)]
+        pages += [
+            (name, f"http://{own.collector_host}:{own.collector_port}/readyz")
+            for name, own in [("collector", settings), *workers]
+        ]
     for name, url in pages:
         problem = _page_problem(url)
         yield Finding(when_silent if problem else "ok", name, problem or f"answers at {url}")

@@ -53,7 +53,8 @@ WebPort = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(
-        envvar="TAILRACE_WORKERS", help="Collectors that share what packs read from Kafka"
+        envvar="TAILRACE_WORKERS",
+        help="So many share the work: collectors what packs read from Kafka, processes transforms",
     ),
 ]
 IntakeTcp = Annotated[

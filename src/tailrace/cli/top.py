@@ -1,9 +1,14 @@
-"""`tailrace top`: what flows through the running collector, component by component."""
+"""`tailrace top`: what flows through the running collectors, component by component.
+
+With `--workers N` there are several, each with components of the same names: what one of them does not
+answer is missing, and that is said; only where none answers there is nothing to show.
+"""
 
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Annotated, Any, Final
 
 import httpx
@@ -15,7 +20,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tailrace.cli.options import CollectorPort
+from tailrace.cli._workers import started_workers
+from tailrace.cli.options import CollectorPort, DataDir
 from tailrace.cli.terminal import ending_quietly
 from tailrace.errors import TailraceError
 from tailrace.search.visible import visible_text
@@ -60,10 +66,18 @@ class Flow:
     events_in_per_sec: float
     events_out_per_sec: float
     bytes_out_per_sec: float
+    collector: str = "collector"
+    """Whose it is."""
 
 
 Sample = tuple[float, Mapping[str, Component]]
 """When it was taken, in seconds, and every component by its id."""
+
+Samples = Mapping[str, Sample | TailraceError]
+"""What each collector has answered, or why it did not, by its name."""
+
+COLLECTOR: Final = "collector"
+NO_PROBLEMS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def top(
@@ -72,23 +86,65 @@ def top(
     ] = 1.0,
     json: Annotated[bool, typer.Option("--json", help="One snapshot as JSON, and end")] = False,
     collector_port: CollectorPort = None,
+    data_dir: DataDir = None,
 ) -> None:
-    """Show the collector's components with their rates; in a pipe, one snapshot as JSON."""
-    settings = Settings.read(collector_port=collector_port)
-    url = f"http://{settings.collector_host}:{settings.collector_port}/metrics"
+    """Show the collectors' components with their rates; in a pipe, one snapshot as JSON."""
+    settings = Settings.read(collector_port=collector_port, data_dir=data_dir)
+    urls = urls_of(settings)
     with ending_quietly(), httpx.Client(timeout=ANSWER_SECS, trust_env=False) as client:
-        before = take_sample(client, url)
+        before = take_samples(client, urls)
         if json or not sys.stdout.isatty():
             time.sleep(interval)
-            print_snapshot(flows_between(before, take_sample(client, url)))
+            now = take_samples(client, urls)
+            print_snapshot(flows_of_all(before, now), problems_of(now))
             return
         console = Console(highlight=False)
         with Live(as_table([]), console=console, screen=True, auto_refresh=False) as live:
             while True:
                 time.sleep(interval)
-                now = take_sample(client, url)
-                live.update(as_table(flows_between(before, now)), refresh=True)
+                now = take_samples(client, urls)
+                live.update(as_table(flows_of_all(before, now), problems_of(now)), refresh=True)
                 before = now
+
+
+def urls_of(settings: Settings) -> dict[str, str]:
+    """Where each collector says what it does, by its name."""
+    workers = [(f"worker {number}", own) for number, own in started_workers(settings)]
+    return {
+        name: f"http://{own.collector_host}:{own.collector_port}/metrics"
+        for name, own in [(COLLECTOR, settings), *workers]
+    }
+
+
+def take_samples(client: httpx.Client, urls: Mapping[str, str]) -> Samples:
+    """Ask all collectors; raises TailraceError where none answers."""
+    samples: dict[str, Sample | TailraceError] = {}
+    for name, url in urls.items():
+        try:
+            samples[name] = take_sample(client, url)
+        except TailraceError as error:
+            samples[name] = error
+    problems = [one for one in samples.values() if isinstance(one, TailraceError)]
+    if len(problems) == len(samples):
+        raise problems[0]
+    return samples
+
+
+def flows_of_all(before: Samples, now: Samples) -> list[Flow]:
+    """The flows of every collector that answers; one that did not before has no rates yet."""
+    flows = []
+    for name, sample in now.items():
+        if isinstance(sample, TailraceError):
+            continue
+        earlier = before[name]
+        base = sample if isinstance(earlier, TailraceError) else earlier
+        flows += [replace(flow, collector=name) for flow in flows_between(base, sample)]
+    return flows
+
+
+def problems_of(samples: Samples) -> dict[str, str]:
+    """Why collectors do not answer, by their names."""
+    return {name: str(one) for name, one in samples.items() if isinstance(one, TailraceError)}
 
 
 def take_sample(client: httpx.Client, url: str) -> Sample:
@@ -141,10 +197,11 @@ def flows_between(before: Sample, now: Sample) -> list[Flow]:
     return flows
 
 
-def print_snapshot(flows: list[Flow]) -> None:
+def print_snapshot(flows: list[Flow], problems: Mapping[str, str]) -> None:
     """One JSON document."""
     components = [
         {
+            "collector": flow.collector,
             **asdict(flow.component),
             "events_in_per_sec": round(flow.events_in_per_sec, 1),
             "events_out_per_sec": round(flow.events_out_per_sec, 1),
@@ -152,14 +209,24 @@ def print_snapshot(flows: list[Flow]) -> None:
         }
         for flow in flows
     ]
-    sys.stdout.buffer.write(orjson.dumps({"components": components}) + b"\n")
+    document = {"components": components, **({"problems": problems} if problems else {})}
+    sys.stdout.buffer.write(orjson.dumps(document) + b"\n")
     sys.stdout.buffer.flush()
 
 
-def as_table(flows: list[Flow]) -> Table:
+def as_table(flows: list[Flow], problems: Mapping[str, str] = NO_PROBLEMS) -> Table:
     """What a person sees."""
-    table = Table(box=None, pad_edge=False, header_style="bold", title="Ctrl-C ends it")
-    for name in ("component", "kind", "type"):
+    names = list(dict.fromkeys([*(flow.collector for flow in flows), *problems]))
+    has_several = len(names) > 1
+    table = Table(
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+        title="Ctrl-C ends it",
+        caption="\n".join(f"{name}: {text}" for name, text in problems.items()) or None,
+        caption_style="bold red",
+    )
+    for name in (*(["collector"] if has_several else []), "component", "kind", "type"):
         table.add_column(name)
     for name in ("in", "in/s", "out", "out/s", "bytes/s", "discarded", "errors", "buffered"):
         table.add_column(name, justify="right")
@@ -167,6 +234,7 @@ def as_table(flows: list[Flow]) -> Table:
         one = flow.component
         is_bad = one.errors or one.retries
         table.add_row(
+            *([flow.collector] if has_several else []),
             Text(visible_text(one.id), style="bold"),
             Text(one.kind, style=KIND_STYLES[one.kind]),
             one.type,

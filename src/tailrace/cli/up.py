@@ -6,15 +6,17 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from tailrace.cli._workers import worker_settings, write_shared_parts
+from tailrace.cli._workers import FOLDER as WORKERS_FOLDER
+from tailrace.cli._workers import Division, divide, worker_settings, write_parts
 from tailrace.cli.options import (
     ClickhouseUrl,
     Collector,
@@ -40,10 +42,22 @@ from tailrace.supervisor import (
     own_folder,
 )
 
-COLOURS = {"engine": "cyan", "collector": "green", "web": "blue", "setup": "magenta"}
+COLOURS = {
+    "engine": "cyan",
+    "collector": "green",
+    "worker": "green",
+    "web": "blue",
+    "setup": "magenta",
+}
+"""By the first word of a part's name."""
 NAME_WIDTH = 9
 DEFAULT_PACKS = ("logs",)
 VECTOR_STOP_SECS = 5.0
+COLLECTOR_STOP_SECS = 2.5
+COLLECTORS = "collectors"
+UNDIVIDED = Division({}, (), ())
+
+T = TypeVar("T")
 
 
 def up(  # noqa: PLR0913 — one argument a flag
@@ -84,10 +98,11 @@ def run(settings: Settings, names: Sequence[str], generators: Sequence[Child] = 
                 "more of Vector by yourself, each with a data_dir of its own"
             )
     with own_folder(settings.data_dir) as was_killed:
-        await_ports(listeners(settings, packs), ORPHANS_END_SECS if was_killed else 0)
         pipelines = write_pipelines(settings, packs)
-        children = [*children_of(settings, packs, pipelines), *generators]
-        code = asyncio.run(_supervise(settings, packs, children))
+        division = _divide(settings, packs, pipelines)
+        await_ports(listeners(settings, packs, division), ORPHANS_END_SECS if was_killed else 0)
+        children = [*children_of(settings, packs, pipelines, division), *generators]
+        code = asyncio.run(_supervise(settings, packs, children, division))
     if code:
         raise typer.Exit(code)
 
@@ -97,7 +112,9 @@ def own_command(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "tailrace", *arguments)
 
 
-def children_of(settings: Settings, packs: Sequence[Pack], pipelines: list[Path]) -> list[Child]:
+def children_of(
+    settings: Settings, packs: Sequence[Pack], pipelines: list[Path], division: Division
+) -> list[Child]:
     """The processes of a running system, in the order in which they are started."""
     address = settings.clickhouse_address
     engine = Child(
@@ -116,38 +133,52 @@ def children_of(settings: Settings, packs: Sequence[Pack], pipelines: list[Path]
         stop_within_secs=0.5,
         stops_at_once=True,
     )
-    collector = _collector(settings, pipelines)
+    collector = _collector(settings, pipelines, division)
     engines = [] if settings.clickhouse_url else [engine]
-    return [*engines, setup, web, collector, *_workers(settings, pipelines)]
+    return [*engines, setup, web, collector, *_workers(settings, division)]
 
 
-def _workers(settings: Settings, pipelines: list[Path]) -> list[Child]:
+def _divide(settings: Settings, packs: Sequence[Pack], pipelines: list[Path]) -> Division:
+    if settings.workers == 1:
+        return UNDIVIDED
+    need_brokers = any("bootstrap_servers" in pack.only_with.values() for pack in packs)
+    lacks_brokers = need_brokers and not settings.bootstrap_servers
+    return divide(pipelines, settings.workers, lacks_brokers=lacks_brokers)
+
+
+def _workers(settings: Settings, division: Division) -> list[Child]:
+    parts = _write(settings.data_dir / WORKERS_FOLDER, lambda: write_parts(settings, division))
     return [
         Child(
             f"worker {number}",
             own_command(
-                *("collect", *map(str, write_shared_parts(pipelines, own.data_dir / "pipelines"))),
+                *("collect", *map(str, parts[number])),
                 *("--data-dir", str(own.data_dir), "--collector-port", str(own.collector_port)),
             ),
             ready_url=f"http://{own.collector_host}:{own.collector_port}/healthz",
             after=("setup",),
-            stop_within_secs=2.5,
+            stop_within_secs=COLLECTOR_STOP_SECS,
+            team=COLLECTORS,
         )
-        for number, own in enumerate(worker_settings(settings), 2)
+        for number, own in worker_settings(settings)
+        if number in parts
     ]
 
 
-def _collector(settings: Settings, pipelines: list[Path]) -> Child:
+def _collector(settings: Settings, pipelines: list[Path], division: Division) -> Child:
     if settings.collector == "vector":
         # It keeps what it could not deliver in memory: it gets the time to deliver it.
         files = [argument for path in pipelines for argument in ("--config", str(path))]
         command = (_vector(), *files)
         return Child("collector", command, after=("setup",), stop_within_secs=VECTOR_STOP_SECS)
+    processes = max(settings.workers, settings.transform_workers)
+    apart = ("--transform-workers", str(processes)) if division.transformed else ()
     return Child(
         "collector",
-        own_command("collect", *map(str, pipelines)),
+        own_command("collect", *map(str, pipelines), *apart),
         ready_url=f"http://{settings.collector_host}:{settings.collector_port}/healthz",
-        stop_within_secs=2.5,
+        stop_within_secs=COLLECTOR_STOP_SECS,
+        team=COLLECTORS,
     )
 
 
@@ -162,7 +193,9 @@ def _vector() -> str:
     return path
 
 
-def listeners(settings: Settings, packs: Sequence[Pack]) -> list[Listener]:
+def listeners(
+    settings: Settings, packs: Sequence[Pack], division: Division = UNDIVIDED
+) -> list[Listener]:
     """Every address that `up` is going to listen on for these packs."""
     wanted = [Listener(settings.web_host, settings.web_port, "TAILRACE_WEB_PORT")]
     moved = {name for pack in packs for name in pack.settings}
@@ -181,8 +214,8 @@ def listeners(settings: Settings, packs: Sequence[Pack]) -> list[Listener]:
         host, port = settings.collector_host, settings.collector_port
         wanted.insert(1, Listener(host, port, "TAILRACE_COLLECTOR_PORT"))
         wanted += [
-            Listener(own.collector_host, own.collector_port, "TAILRACE_COLLECTOR_PORT")
-            for own in worker_settings(settings)
+            Listener(host, own.collector_port, "TAILRACE_COLLECTOR_PORT", str(port + 5))
+            for _, own in (worker_settings(settings) if division.shared else ())
         ]
     if not settings.clickhouse_url:
         wanted.insert(
@@ -207,7 +240,8 @@ def _intake(setting: str, address: str) -> Listener:
 def write_pipelines(settings: Settings, packs: Sequence[Pack]) -> list[Path]:
     """Write each pack's pipeline, with the addresses that are set, where the collector reads it."""
     folder = settings.data_dir / "pipelines"
-    try:
+
+    def write() -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         written = []
         for pack in packs:
@@ -217,18 +251,25 @@ def write_pipelines(settings: Settings, packs: Sequence[Pack]) -> list[Path]:
                 path.touch(mode=0o600)
                 path.write_text(pack.render_pipeline(settings), encoding="utf-8")
                 written.append(path)
+        return written
+
+    return _write(folder, write)
+
+
+def _write(folder: Path, write: Callable[[], T]) -> T:
+    try:
+        return write()
     except OSError as error:
         raise UsageError(
             f"cannot write into {folder}: {error.strerror}. TAILRACE_DATA_DIR sets another folder"
         ) from error
-    return written
 
 
 def _say_text() -> Say:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def say(name: str, text: str) -> None:
-        label = (f"{name:>{NAME_WIDTH}} │ ", COLOURS.get(name, "bold"))
+        label = (f"{name:>{NAME_WIDTH}} │ ", COLOURS.get(name.partition(" ")[0], "bold"))
         console.print(Text.assemble(label, Text.from_ansi(text)))
 
     return say
@@ -236,11 +277,17 @@ def _say_text() -> Say:
 
 def _say_json(name: str, text: str) -> None:
     """A child's line is JSON already, unless it did not get as far as setting up its own log."""
-    line = text if text.startswith("{") else json.dumps({"part": name, "event": text})
-    sys.stderr.write(line + "\n")
+    try:
+        said = json.loads(text)
+    except ValueError:
+        said = text
+    fields = said if isinstance(said, dict) else {"event": text}
+    sys.stderr.write(json.dumps({"part": name, **fields}, ensure_ascii=False) + "\n")
 
 
-async def _supervise(settings: Settings, packs: Sequence[Pack], children: Sequence[Child]) -> int:
+async def _supervise(
+    settings: Settings, packs: Sequence[Pack], children: Sequence[Child], division: Division
+) -> int:
     as_json = settings.log_format == "json"
     say = _say_json if as_json else _say_text()
     # The children have no terminal of their own: what they say is for whoever reads ours.
@@ -252,7 +299,7 @@ async def _supervise(settings: Settings, packs: Sequence[Pack], children: Sequen
         loop.add_signal_handler(number, supervisor.stop)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(supervisor.run())
-        announcer = group.create_task(_announce(settings, packs, supervisor, say))
+        announcer = group.create_task(_announce(settings, packs, supervisor, say, division))
         code = await running
         announcer.cancel()
     say("tailrace", "everything has ended")
@@ -260,10 +307,16 @@ async def _supervise(settings: Settings, packs: Sequence[Pack], children: Sequen
 
 
 async def _announce(
-    settings: Settings, packs: Sequence[Pack], supervisor: Supervisor, say: Say
+    settings: Settings,
+    packs: Sequence[Pack],
+    supervisor: Supervisor,
+    say: Say,
+    division: Division,
 ) -> None:
     for name in ("setup", "web", "collector"):
         await supervisor.wait_ready(name)
+    if settings.workers > 1:
+        say("tailrace", f"workers:  {division.describe(settings.workers)}")
     for pack in packs:
         if pack.entrance:
             say("tailrace", f"{pack.name} in:  {pack.entrance_of(settings)}")

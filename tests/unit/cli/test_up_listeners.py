@@ -2,6 +2,7 @@
 
 import pytest
 
+from tailrace.cli._workers import Division
 from tailrace.cli.up import listeners
 from tailrace.errors import UsageError
 from tailrace.packs import find_packs
@@ -21,6 +22,19 @@ def test_a_packs_own_address_is_looked_at_with_the_name_that_moves_it(
     assert "COLLATZ_TCP" not in {
         listener.setting for listener in listeners(settings, find_packs(settings, ["logs"]))
     }
+
+
+def test_each_workers_own_port_is_looked_at_where_there_are_further_collectors() -> None:
+    settings = Settings.read(workers=3, collector_port=7000)
+    packs = find_packs(settings, ["logs"])
+    of_collectors = [
+        (listener.port, listener.moved)
+        for listener in listeners(settings, packs, Division({"logs": {}}, (), ()))
+        if listener.setting == "TAILRACE_COLLECTOR_PORT"
+    ]
+    assert of_collectors == [(7000, ""), (7010, "7005"), (7020, "7005")]
+    alone = listeners(settings, packs, Division({}, ("logs",), ()))
+    assert [one.port for one in alone if one.setting == "TAILRACE_COLLECTOR_PORT"] == [7000]
 
 
 def test_an_address_that_is_none_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,207 @@
+"""`tailrace up --workers 3` with a real broker: shares, a killed worker, the books, the end."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from bench.system import System, free_port, running_system
+from tailrace.packs.collatz.chains import chain
+from tests.integration.collect_system import eventually
+from tests.kafka_cluster import KafkaCluster, running_cluster
+
+PARTITIONS = 6
+WORKERS = 3
+CLIENTS = {"tailrace", "tailrace-2", "tailrace-3"}
+NUMBERS_AT_ONCE = 20
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
+    with running_cluster(tmp_path_factory.mktemp("broker"), brokers=1) as cluster:
+        yield cluster
+
+
+class Shared:
+    """A running system of three workers, and the topic that they read."""
+
+    def __init__(self, system: System, broker: KafkaCluster, topic: str, folder: Path) -> None:
+        self.system = system
+        self.folder = folder
+        self.sent = 0
+        self._broker = broker
+        self._topic = topic
+        self._number = 0
+
+    def send(self, rounds: int = 1) -> None:
+        """Chains, round about over all partitions."""
+        for _ in range(rounds):
+            values = []
+            for _ in range(NUMBERS_AT_ONCE):
+                self._number += 1
+                values += [
+                    b'{"Number":%d,"Step":%d,"Value":%d}' % (self._number, step, value)
+                    for step, value in enumerate(chain(self._number))
+                ]
+            self._broker.send(self._topic, values, PARTITIONS)
+            self.sent += len(values)
+
+    def rows(self) -> int:
+        """Steps in the table."""
+        return self.system.count("rikstv.data_series")
+
+    def check(self) -> None:
+        """Every message is there, and once."""
+        eventually(lambda: self.rows() >= self.sent, f"{self.sent} rows")
+        counted = "SELECT count(), uniqExact(number, step) FROM rikstv.data_series"
+        assert self.system.sql(counted).split() == [str(self.sent)] * 2
+
+    def shares(self) -> dict[str, int]:
+        """Partitions of each member, as the page Streams has it; empty while they move."""
+        for group in self.ask("/api/v1/streams")["groups"]:
+            if group["name"] == self._topic and group["state"] == "stable":
+                return {one["client"]: one["partitions"] for one in group["members"]}
+        return {}
+
+    def wait_for_shares(self) -> None:
+        """Until each of three members has as many partitions as the others."""
+        fair = dict.fromkeys(CLIENTS, PARTITIONS // WORKERS)
+        eventually(lambda: self.shares() == fair, "a fair share for each")
+
+    def ask(self, path: str) -> Any:
+        """JSON of the pages."""
+        return httpx.get(f"http://127.0.0.1:{self.system.web_port}{path}", timeout=60).json()
+
+    def run(self, *arguments: str) -> tuple[int, list[Any]]:
+        """A command in the system's own environment; its exit code, and the JSON that it prints."""
+        variables = Path(f"/proc/{self.system.process.pid}/environ").read_bytes().decode()
+        environment = dict(item.split("=", 1) for item in variables.split("\0") if item)
+        done = subprocess.run(
+            [sys.executable, "-m", "tailrace", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode in (0, 1), done.stderr
+        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
+
+    def is_well(self) -> dict[str, str]:
+        """What `tailrace doctor` says, once all that it finds is well."""
+
+        def examined() -> dict[str, str]:
+            code, findings = self.run("doctor")
+            return {} if code else {one["check"]: one["text"] for one in findings}
+
+        found: dict[str, str] = eventually(examined, "a system that is well")
+        return found
+
+    def worker(self, number: int) -> int:
+        """The process id of a worker; 0 where none runs."""
+        folder = str(self.folder / "workers" / str(number))
+        for process in psutil.Process(self.system.process.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if folder in process.cmdline():
+                    return int(process.pid)
+        return 0
+
+
+def free_ports(count: int) -> int:
+    """A port that is free, as are the workers' behind it."""
+    while True:
+        first = free_port()
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError, OverflowError):
+            for number in range(count):
+                probe = held.enter_context(socket.socket())
+                probe.bind(("127.0.0.1", first + 10 * number))
+            return first
+
+
+@pytest.fixture
+def shared(
+    broker: KafkaCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Shared]:
+    topic = broker.create_topic(PARTITIONS, 1)
+    for name, value in {
+        "TAILRACE_PACKS": "collatz",
+        "TAILRACE_WORKERS": str(WORKERS),
+        "BOOTSTRAP_SERVERS": broker.bootstrap_servers,
+        "KAFKA_TOPIC_NAME": topic,
+        "KAFKA_GROUP_ID": topic,
+        "COLLATZ_TCP": f"127.0.0.1:{free_port()}",
+    }.items():
+        monkeypatch.setenv(name, value)
+    folder = tmp_path / "data"
+    with running_system(folder, collector_port=free_ports(WORKERS)) as system:
+        yield Shared(system, broker, topic, folder)
+
+
+def test_three_workers_share_a_topic_until_the_end_and_one_is_killed_meanwhile(
+    shared: Shared, tmp_path: Path
+) -> None:
+    shared.send()
+    shared.wait_for_shares()
+    shared.check()
+
+    # Under load, and with something on its way.
+    victim = shared.worker(2)
+    sending = threading.Thread(target=shared.send, args=(20,))
+    sending.start()
+    before = shared.rows()
+    eventually(lambda: shared.rows() > before, "rows while it is sent")
+    os.kill(victim, signal.SIGKILL)
+    sending.join()
+    eventually(lambda: shared.worker(2) not in (0, victim), "a new worker")
+    shared.wait_for_shares()
+    shared.send()
+    shared.check()
+
+    found = shared.is_well()
+    for name in ("collector", "worker 2", "worker 3"):
+        assert "/readyz" in found[name]
+        assert "events delivered" in found[f"books of {name}"]
+    assert f"{shared.sent:,} rows" in found["logs.rejected and rikstv.data_series"]
+    _, [snapshot] = shared.run("top", "--interval", "0.1")
+    assert {one["collector"] for one in snapshot["components"]} == {
+        "collector",
+        "worker 2",
+        "worker 3",
+    }
+    assert "problems" not in snapshot
+
+    processes = psutil.Process(shared.system.process.pid).children(recursive=True)
+    shared.system.process.terminate()
+    assert shared.system.process.wait(30) == 0
+    assert [one for one in processes if one.is_running()] == []
+    said = (tmp_path / "data.log").read_text()
+    assert "3 collectors share what collatz reads from Kafka" in said
+    assert "worker 2 was killed by SIGKILL" in said
+    assert "cannot commit" not in said
+
+
+def test_what_is_deleted_shows_whichever_worker_has_delivered_it(shared: Shared) -> None:
+    shared.wait_for_shares()
+    shared.send()
+    shared.check()
+    shared.is_well()
+    # One row of each partition, so of each worker.
+    gone = "number = 1 AND step = 0 OR number = 3 AND step < 5"
+    shared.system.sql(f"ALTER TABLE rikstv.data_series DELETE WHERE {gone}", mutations_sync="1")
+    code, findings = shared.run("doctor")
+    assert code == 1
+    [problem] = [one["text"] for one in findings if one["state"] == "bad"]
+    assert problem.startswith("6 rows that arrived on")
+    shared.run("doctor", "--accept")
+    assert shared.run("doctor")[0] == 0

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 
@@ -32,9 +32,30 @@ log-enabled = false
 class InfluxDB:
     """A running server and one database of it."""
 
-    def __init__(self, port: int, database: str) -> None:
+    def __init__(self, port: int, database: str, command: list[str], log: IO[bytes]) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self._database = database
+        self._command = command
+        self._log = log
+        self._process = self._started()
+
+    def kill(self) -> None:
+        """End it at once, as a crash does."""
+        self._process.kill()
+        self._process.wait(30)
+
+    def restart(self) -> None:
+        """Start it again, where it was, with what it has on disk."""
+        self._process = self._started()
+        eventually(self.is_ready, "InfluxDB to answer again")
+
+    def stop(self) -> None:
+        """End it in order, if it runs."""
+        self._process.terminate()
+        self._process.wait(30)
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self._command, stdout=self._log, stderr=subprocess.STDOUT)
 
     def query(self, query: str) -> list[dict[str, Any]]:
         """The rows of a query with their tags; times are nanoseconds since 1970."""
@@ -65,20 +86,14 @@ def influxdb_server(folder: Path, database: str) -> Iterator[InfluxDB]:
     configuration.write_text(
         CONFIGURATION.format(folder=folder, port=port, backup_port=backup_port)
     )
-    with (
-        (folder / "influxdb.log").open("wb") as log,
-        subprocess.Popen(
-            [program, "-config", str(configuration)], stdout=log, stderr=subprocess.STDOUT
-        ) as server,
-    ):
+    with (folder / "influxdb.log").open("wb") as log:
+        found = InfluxDB(port, database, [str(program), "-config", str(configuration)], log)
         try:
-            found = InfluxDB(port, database)
             eventually(found.is_ready, "InfluxDB to answer")
             found.query(f"CREATE DATABASE {database}")
             yield found
         finally:
-            server.terminate()
-            server.wait(30)
+            found.stop()
 
 
 def _free_ports() -> tuple[int, int]:

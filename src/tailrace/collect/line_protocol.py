@@ -15,8 +15,8 @@ from hashlib import blake2b
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
 _SERIES = re.compile(rb"(?:[^ \\]|\\.)*", re.DOTALL)
-_COARSE = (1_000_000_000, 1_000_000, 1_000)
-"""Nanoseconds in a second, a millisecond and a microsecond."""
+_COARSE = (1_000_000_000, 1_000_000)
+"""Nanoseconds in a second and in a millisecond."""
 
 
 def series(measurement: str, tags: Mapping[str, str]) -> str:
@@ -50,8 +50,8 @@ def apart(points: Sequence[bytes], token: str = "") -> list[bytes]:
     """Points of which no two agree in measurement, tags and time: InfluxDB would keep the last.
 
     Those that do get times a nanosecond apart, in their order. With a `token`, what a coarse time
-    (one of whole seconds, milliseconds or microseconds) leaves open comes from that, too, so that
-    points of two batches do not agree either. The same points with the same token are the same.
+    (one of whole seconds or milliseconds) leaves open comes from that, too, so that points of two
+    batches do not agree either, but by a chance of one in a million. The same points with the same token are the same.
     """
     place = int.from_bytes(blake2b(token.encode(), digest_size=8).digest()) if token else 0
     following: dict[tuple[bytes, int], int] = {}

@@ -1,7 +1,7 @@
 """Puts the web application together: what it is made of is passed in, and nothing runs on import."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Final
@@ -11,13 +11,14 @@ from fastapi import FastAPI
 
 from tailrace import __version__
 from tailrace.clock import Clock, SystemClock
-from tailrace.packs import find_packs
+from tailrace.errors import ConfigurationError
+from tailrace.packs import Pack, find_usable
 from tailrace.search.logs import LogSearch, Reader
 from tailrace.search.summary import Summaries
 from tailrace.search.table import Tables
 from tailrace.settings import Settings
 from tailrace.store import Limits
-from tailrace.telemetry import new_registry
+from tailrace.telemetry import get_logger, new_registry
 from tailrace.web import problems
 from tailrace.web.api import dashboards as api_dashboards
 from tailrace.web.api import health
@@ -41,6 +42,8 @@ from tailrace.web.security import SecurityHeaders
 from tailrace.web.static_files import StaticFiles
 from tailrace.web.streams import Streams
 
+_log = get_logger("web")
+
 SUMMARY_LIMITS: Final = Limits(max_seconds=1.0)
 """For counts around the rows: a page waits no longer for them than this."""
 
@@ -58,8 +61,9 @@ FOREIGN_ERRORS: Final[Mapping[str, problems.ErrorForm]] = {
 def create_app(settings: Settings, store: Reader, clock: Clock | None = None) -> FastAPI:
     """The application over a store. Its lifespan runs the live tail's reader."""
     clock = clock or SystemClock()
-    static = StaticFiles(find_packs(settings))
-    context = _context(settings, store, clock, static)
+    packs = _usable(settings)
+    static = StaticFiles(packs)
+    context = _context(settings, store, clock, static, packs)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -100,15 +104,28 @@ def create_app(settings: Settings, store: Reader, clock: Clock | None = None) ->
         influx.router,
     ):
         app.include_router(router)
-    for pack in find_packs(settings):
-        app.include_router(routes_of(pack, store, clock, context.renderer))
+    for pack in packs:
+        try:
+            app.include_router(routes_of(pack, store, clock, context.renderer))
+        except ConfigurationError as error:
+            _log.error("a pack's routes are left out", pack=pack.name, problem=str(error))
     app.include_router(static.router())
     app.add_middleware(SecurityHeaders)
     app.add_middleware(CountRequests, metrics=context.metrics, clock=clock)
     return app
 
 
-def _context(settings: Settings, store: Reader, clock: Clock, static: StaticFiles) -> Context:
+def _usable(settings: Settings) -> list[Pack]:
+    """The packs that can be used; what is wrong with others is said, and stops none of these."""
+    packs, wrong = find_usable(settings)
+    for problem in wrong:
+        _log.error("a pack is left out", problem=str(problem))
+    return packs
+
+
+def _context(
+    settings: Settings, store: Reader, clock: Clock, static: StaticFiles, packs: Sequence[Pack]
+) -> Context:
     def now() -> datetime:
         return datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
 
@@ -117,7 +134,7 @@ def _context(settings: Settings, store: Reader, clock: Clock, static: StaticFile
         settings=settings,
         store=store,
         clock=clock,
-        tables=Tables.of(find_packs(settings)),
+        tables=Tables.of(packs),
         search=LogSearch(store),
         summaries=Summaries(store, SUMMARY_LIMITS),
         hub=LiveHub(store, now),
@@ -129,7 +146,7 @@ def _context(settings: Settings, store: Reader, clock: Clock, static: StaticFile
             is_vector=settings.collector == "vector",
         ),
         forwarder=Forwarder(settings.intake_http, httpx.AsyncClient(trust_env=False)),
-        dashboards=Dashboards(find_packs(settings)),
+        dashboards=Dashboards(packs),
         streams=Streams(settings.bootstrap_servers, clock),
         metrics=WebMetrics(new_registry()),
         renderer=Renderer(static),

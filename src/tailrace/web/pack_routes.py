@@ -13,9 +13,8 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 
 from tailrace.clock import Clock
-from tailrace.errors import StoreError
+from tailrace.errors import ConfigurationError, StoreError
 from tailrace.packs import Pack
-from tailrace.packs.host import RouterFactory
 from tailrace.search.logs import Reader
 from tailrace.store import Limits
 from tailrace.web.render import Renderer
@@ -64,9 +63,14 @@ class PackHost:
 
 
 def routes_of(pack: Pack, store: Reader, clock: Clock, renderer: Renderer) -> APIRouter:
-    """The routes of a pack, under its name in `/docs`."""
+    """The routes of a pack, under its name in `/docs`; ConfigurationError where its code fails."""
     router = APIRouter(tags=[pack.name])
     if pack.routes is not None:
-        make: RouterFactory = pack.load(pack.routes)
-        router.include_router(make(PackHost(pack, store, clock, renderer.of_pack(pack))))
+        made = pack.call(pack.routes, PackHost(pack, store, clock, renderer.of_pack(pack)))
+        if not isinstance(made, APIRouter):
+            raise ConfigurationError(
+                f"cannot serve the routes of the pack {pack.name!r}: {pack.routes!r} in "
+                f"{pack.folder} gives {made!r}, and must give an APIRouter"
+            )
+        router.include_router(made)
     return router

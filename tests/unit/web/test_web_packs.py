@@ -8,9 +8,10 @@ from typing import Any
 import httpx
 import pytest
 from starlette.exceptions import HTTPException
+from structlog.testing import capture_logs
 from typing_extensions import override
 
-from tailrace.errors import ConfigurationError, StoreError, StoreUnavailableError
+from tailrace.errors import StoreError, StoreUnavailableError
 from tailrace.settings import Settings
 from tailrace.store import Limits, Result
 from tailrace.store.client import Statistics
@@ -152,7 +153,27 @@ async def test_an_answer_is_whole_or_an_error(tmp_path: Path) -> None:
     assert "more than 1,000,000 rows" in answer.json()["detail"]
 
 
-def test_routes_that_cannot_be_loaded_are_named(tmp_path: Path) -> None:
-    settings = write_pack(tmp_path, "wrecks", "import nothing_of_this_name\n")
-    with pytest.raises(ConfigurationError, match="'routes:router' of the pack 'wrecks'"):
-        create_app(settings, FakeStore(), ManualClock())
+@pytest.mark.parametrize(
+    ("name", "routes", "problem"),
+    [
+        ("wrecks", "import nothing_of_this_name\n", "cannot load 'routes:router'"),
+        ("rafts", "def router(host):\n    return host.nothing\n", "routes.py:2"),
+        ("barges", "def router(host):\n    return None\n", "must give an APIRouter"),
+    ],
+)
+async def test_a_pack_whose_routes_fail_is_named_and_stops_no_other(
+    tmp_path: Path, name: str, routes: str, problem: str
+) -> None:
+    write_pack(tmp_path, name, routes)
+    settings = write_pack(tmp_path, "tugs")
+    (tmp_path / "hulks").mkdir()
+    (tmp_path / "hulks" / "pack.yaml").write_text("name: [\n")
+    with capture_logs() as said:
+        answer = await get(settings, FakeStore([("ships", [(7,)])]), "/ships/vasa")
+    assert answer.json()["tons"] == 7
+    assert [entry["event"] for entry in said] == [
+        "a pack is left out",
+        "a pack's routes are left out",
+    ]
+    assert "hulks/pack.yaml:2: not YAML" in said[0]["problem"]
+    assert problem in said[1]["problem"]

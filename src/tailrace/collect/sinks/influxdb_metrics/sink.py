@@ -10,9 +10,9 @@ points go to version 1's `/write`; with `bucket`, `org` and `token` to version 2
 
 A point of InfluxDB is known by its measurement, tags and time: a second one takes the first one's
 place. So metrics of one batch that agree in all three come a nanosecond apart, and where a time is
-one of whole seconds or milliseconds each batch begins at a place of its own within those. A batch
-that is sent again writes the same points again. So each metric is there once, whatever crashes, and
-sums are right.
+one of whole seconds or milliseconds each batch begins at a place within those that its token chooses:
+of two batches that share a millisecond one in a million would meet. A batch that is sent again writes
+the same points again. So each metric is there once, whatever crashes, and sums are right.
 
 Other than Vector's sink it adds nothing up: `sum(value)` in a query does, and Vector's default of
 `batch.max_events`, 20, which counts what it has added up, is not needed. An absolute counter and an

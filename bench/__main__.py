@@ -1,6 +1,6 @@
 """`python -m bench`: one run of every measurement, printed, and with --write kept in the docs.
 
-    python -m bench                                  everything, about three minutes on two idle cores
+    python -m bench                                  everything, about four minutes on two idle cores
     python -m bench --only remap protocols           parts of it
     python -m bench --only soak --minutes 60
 
@@ -26,6 +26,7 @@ from pathlib import Path
 
 from bench.collecting import protocols, remap, soak
 from bench.connections import connections
+from bench.kafka import can_run, kafka
 from bench.measures import Figure, ingest, latency, memory, over_tcp, pages
 from bench.system import System, running_system
 
@@ -86,6 +87,14 @@ def measure_pages(ground: Ground) -> list[Figure]:
     return [*figures, Figure(name, ground.restart().first_answer_secs, "s")]
 
 
+def measure_kafka(ground: Ground) -> list[Figure]:
+    """From a broker into tables; nothing where no broker can run."""
+    if not can_run():
+        say("leaving out kafka: it needs Java and Maven")
+        return []
+    return kafka(ground.folder / "kafka", ground.system, 5 * ground.rows)
+
+
 PARTS: Mapping[str, Callable[[Ground], list[Figure]]] = {
     "start": measure_start,
     "ingest": measure_ingest,
@@ -95,6 +104,7 @@ PARTS: Mapping[str, Callable[[Ground], list[Figure]]] = {
         ground.folder, ground.lines, ground.rows // 4, ground.system
     ),
     "connections": lambda ground: connections(ground.folder, ground.system),
+    "kafka": measure_kafka,
     "soak": lambda ground: soak(ground.folder, ground.lines, ground.minutes),
     "pages": measure_pages,
 }

@@ -3,7 +3,8 @@
     python -m bench.kafka --messages 3000000
 
 The topic is filled first, by a producer that is not measured; then a collector of a new group reads it
-into a table of four columns. Beside it, on the same engine and topic, a consumer that inserts each
+into a table of four columns, and one of another group into those of the pack `collatz`, with all that
+follows there from a message. Beside it, on the same engine and topic, a consumer that inserts each
 message by itself, as many do. Rates are by the clock; CPU time says what each part took of it.
 """
 
@@ -12,11 +13,14 @@ import http.client
 import json
 import os
 import random
+import shutil
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +36,28 @@ from bench.system import System, running_system
 SCRIPT = Path(__file__).parents[1] / "scripts" / "kafka"
 TOPIC = "conjecture.data"
 PARTITIONS = 4
-TABLE = "logs.bench_kafka"
 NAIVE_SECS = 10.0
-CREATE = f"""CREATE OR REPLACE TABLE {TABLE} (
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where messages go."""
+
+    name: str
+    """In the figures, and of the consumer group."""
+    sink: Mapping[str, str]
+    """Options of the sink."""
+    table: str
+    """Where its rows are to be found."""
+
+
+PLAIN = Target("table", {"database": "logs", "table": "bench_kafka"}, "logs.bench_kafka")
+PACK = Target(
+    "pack collatz",
+    {"database": "rikstv", "table": "intake", "format": "json_as_string"},
+    "rikstv.data_series",
+)
+CREATE = f"""CREATE OR REPLACE TABLE {PLAIN.table} (
     Number UInt64, Step UInt32, Value UInt64, timestamp DateTime DEFAULT now()
 ) ENGINE = MergeTree ORDER BY (Number, Step) SETTINGS non_replicated_deduplication_window = 10000"""
 
@@ -57,11 +80,26 @@ def kafka(folder: Path, system: System, messages: int, brokers: int = 1) -> list
     with running_broker(folder, brokers) as (servers, pids):
         fill(servers, messages, min(3, brokers))
         system.sql(CREATE)
-        figures = through_collector(folder, system, servers, messages, pids)
+        figures = through_collector(folder, system, servers, messages, pids, PLAIN)
         system.sql(CREATE)
         figures.append(one_by_one(system, servers))
-        system.sql(f"DROP TABLE {TABLE}")
+        system.sql(f"DROP TABLE {PLAIN.table}")
+        set_up_pack(system)
+        figures += through_collector(folder, system, servers, messages, pids, PACK)
+        system.sql("DROP DATABASE rikstv")
     return figures
+
+
+def can_run() -> bool:
+    """Whether this machine has what brokers need."""
+    return all(map(shutil.which, ("java", "mvn")))
+
+
+def set_up_pack(system: System) -> None:
+    """Make the tables of the pack `collatz`."""
+    engine = f"http://127.0.0.1:{system.engine_port}"
+    command = ["setup", "collatz", "--clickhouse", engine]
+    subprocess.run([sys.executable, "-m", "tailrace", *command], check=True, capture_output=True)
 
 
 @contextmanager
@@ -100,54 +138,61 @@ def fill(servers: str, messages: int, replicas: int) -> None:
 
 
 def through_collector(
-    folder: Path, system: System, servers: str, messages: int, brokers: list[int]
+    folder: Path,
+    system: System,
+    servers: str,
+    messages: int,
+    brokers: list[int],
+    target: Target,
 ) -> list[Figure]:
-    """From the start of the group until the last row is visible."""
+    """From the first rows that are visible until the last."""
     configuration = {
-        "sources": {"in": source(servers)},
+        "sources": {"in": source(servers, target.name)},
         "sinks": {
             "out": {
                 "type": "clickhouse",
                 "inputs": ["in"],
                 "endpoint": f"http://127.0.0.1:{system.engine_port}",
-                "database": "logs",
-                "table": TABLE.partition(".")[2],
+                **target.sink,
             }
         },
     }
+    table = target.table
     engine = [each for each in children(system) if "engine" in each.cmdline()]
-    with running_collector(folder / "collector", configuration) as collector:
-        while not system.count(TABLE):
+    with running_collector(folder / target.name, configuration) as collector:
+        while not system.count(table):
             time.sleep(0.01)
-        first, at_first = time.monotonic(), system.count(TABLE)
+        first, at_first = time.monotonic(), system.count(table)
         before = [cpu_secs(engine), cpu_secs(map(psutil.Process, brokers)), collector.cpu().all]
-        while (found := system.count(TABLE)) < messages:
+        while (found := system.count(table)) < messages:
             time.sleep(0.05)
         secs, rows = time.monotonic() - first, messages - at_first
         after = [cpu_secs(engine), cpu_secs(map(psutil.Process, brokers)), collector.cpu().all]
         memory_mb = collector.memory_mb()
         if found != messages:
             raise RuntimeError(f"the table has {found:,} rows in place of {messages:,}")
-    used = dict(
-        zip(("engine", "broker", "collector"), map(float.__sub__, after, before), strict=True)
-    )
+    parts = zip(("engine", "broker", "collector"), before, after, strict=True)
     return [
-        Figure("Kafka → table, broker included", rows / secs, "messages/s"),
+        Figure(f"Kafka → {target.name}, broker included", rows / secs, "messages/s"),
         *(
-            Figure(f"the same, CPU of the {name} for a million messages", 1e9 * spent / rows, "ms")
-            for name, spent in used.items()
+            Figure(
+                f"the same, CPU of the {part} for a million messages",
+                1e9 * (then - now) / rows,
+                "ms",
+            )
+            for part, now, then in parts
         ),
         Figure("the same, memory of the collector", memory_mb, "MB"),
     ]
 
 
-def source(servers: str) -> dict[str, Any]:
+def source(servers: str, group: str) -> dict[str, Any]:
     """The collector's source, which lets messages go as they are."""
     fields = ("key_field", "topic_key", "partition_key", "offset_key", "headers_key")
     return {
         "type": "kafka",
         "bootstrap_servers": servers,
-        "group_id": "bench",
+        "group_id": group,
         "topics": [TOPIC],
         "auto_offset_reset": "earliest",
         "decoding": {"codec": "json"},
@@ -162,7 +207,7 @@ def one_by_one(system: System, servers: str) -> Figure:
     )
     consumer.subscribe([TOPIC])
     engine = http.client.HTTPConnection("127.0.0.1", system.engine_port)
-    path = f"/?query=INSERT%20INTO%20{TABLE}%20FORMAT%20JSONEachRow&async_insert=0"
+    path = f"/?query=INSERT%20INTO%20{PLAIN.table}%20FORMAT%20JSONEachRow&async_insert=0"
     inserted, started = 0, 0.0
     while not started or time.monotonic() - started < NAIVE_SECS:
         message = consumer.poll(1)

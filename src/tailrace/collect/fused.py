@@ -1,9 +1,9 @@
 """The short way of lines through transforms that are nothing but VRL, with the long way's end.
 
-Where all transforms of a source stand in one row and are `remap` or `filter`, its lines go through
-all of them inside VRL, many a call (`tailrace.collect.vrl.chain`). Lines of which one cannot go that
-way, for whatever reason, go through `tailrace.collect.pipeline` together; that knows what becomes of
-each. Events come out in the order they came in, whichever way they took, so a batch that is made
+Where the transforms of a source stand in one row and are `remap` or `filter`, its lines go through
+all of them inside VRL, many a call (`tailrace.collect.vrl.chain`). Beside the row there may be
+transforms that only get what fails in it. Lines of which one cannot go that way, for whatever reason,
+go through `tailrace.collect.pipeline` together; that knows what becomes of each. Events come out in the order they came in, whichever way they took, so a batch that is made
 again has the same rows at the same places.
 """
 
@@ -45,11 +45,13 @@ WORTH_IT_LINES = 32
 class FusedPipeline:
     """See the module; made once a process and source."""
 
-    def __init__(self, spec: PipelineSpec, pipeline: Pipeline, chain: Chain) -> None:
+    def __init__(
+        self, spec: PipelineSpec, pipeline: Pipeline, chain: Chain, names: tuple[str, ...]
+    ) -> None:
         self._spec = spec
         self._pipeline = pipeline
         self._chain = chain
-        self._names = tuple(spec.transforms)
+        self._names = names
         self._lines_a_call = MOST_LINES
         self._rest_lines = 0
 
@@ -127,19 +129,15 @@ class FusedPipeline:
 
 def fused(spec: PipelineSpec, pipeline: Pipeline) -> FusedPipeline | None:
     """The short way for a source, where there is one."""
-    names = tuple(spec.transforms)
-    if spec.codec not in CODECS or spec.enveloped or not names:
+    if spec.codec not in CODECS or spec.enveloped:
         return None
-    before = (spec.decoded, *names[:-1])
-    is_row = all(
-        spec.transforms[name].inputs == (b,) for b, name in zip(before, names, strict=True)
-    )
-    ends = {names[-1]} | {
-        f"{name}.{output}" for name in names for output in spec.transforms[name].named_outputs()
-    }
+    found = row_of(spec)
+    if found is None:
+        return None
+    names, idle = found
     # A sink of several outputs would get its rows in another order on the other way.
-    if not is_row or not all(
-        len(inputs) == 1 and inputs[0] in ends for inputs in spec.sink_inputs.values()
+    if not all(
+        len(inputs) == 1 and inputs[0] in {names[-1], *idle} for inputs in spec.sink_inputs.values()
     ):
         return None
     if spec.contexts[names[-1]].typed_output:
@@ -149,7 +147,23 @@ def fused(spec: PipelineSpec, pipeline: Pipeline) -> FusedPipeline | None:
     if len(known) < len(steps):
         return None
     chain = Chain(known, cast(LineCodec, spec.codec))
-    return FusedPipeline(spec, pipeline, chain) if chain.is_fit else None
+    return FusedPipeline(spec, pipeline, chain, names) if chain.is_fit else None
+
+
+def row_of(spec: PipelineSpec) -> tuple[tuple[str, ...], frozenset[str]] | None:
+    """The transforms that stand in one row, and all outputs that have nothing while none fails."""
+    row: list[str] = []
+    idle: set[str] = set()
+    for name, transform in spec.transforms.items():
+        named = {f"{name}.{output}" for output in transform.named_outputs()}
+        if transform.inputs == (row[-1] if row else spec.decoded,):
+            row.append(name)
+            idle |= named
+        elif idle.issuperset(transform.inputs):
+            idle |= {name, *named}
+        else:
+            return None
+    return (tuple(row), frozenset(idle)) if row else None
 
 
 def join(parts: Sequence[Processed], encoders: Mapping[str, Encoder]) -> Processed:

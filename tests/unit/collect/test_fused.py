@@ -24,12 +24,18 @@ ENCODERS: dict[str, Encoder] = {
     "out": RowEncoder(),
     "some": RowEncoder(FieldChoice(except_fields=("b",))),
     "dropped": RowEncoder(),
+    "why": RowEncoder(),
 }
-SINKS = {"out": ("third",), "some": ("third",), "dropped": ("first.dropped",)}
+SINKS = {
+    "out": ("third",),
+    "some": ("third",),
+    "dropped": ("first.dropped",),
+    "why": ("beside",),
+}
 
 
 def make_spec(codec: str = "json", **changed: TransformConfig) -> PipelineSpec:
-    """Three transforms in a row, which fail, abort, split and filter."""
+    """Three transforms in a row, which fail, abort, split and filter, and one beside it."""
     first = (
         'if .a == "abort" { abort }\n'
         'if .a == "split" { . = [{"b": 1}, {"b": 2}] } else if .a == "text" { . = "text" } '
@@ -47,12 +53,16 @@ def make_spec(codec: str = "json", **changed: TransformConfig) -> PipelineSpec:
         "third": RemapConfig(
             type="remap", inputs=("second",), source=".is = is_timestamp(.timestamp)"
         ),
+        "beside": RemapConfig(
+            type="remap", inputs=("first.dropped",), source='. = {"why": .metadata.dropped.reason}'
+        ),
         **changed,
     }
     contexts = {
         "first": TransformContext("first", "UTC", frozenset({"dropped"})),
         "second": TransformContext("second", "UTC"),
         "third": TransformContext("third", "UTC", typed_output=False),
+        "beside": TransformContext("beside", "UTC", typed_output=False),
     }
     return PipelineSpec("in", "socket", codec, transforms, contexts, SINKS)
 
@@ -153,6 +163,8 @@ def test_only_a_row_of_vrl_goes_the_short_way() -> None:
         make_spec("syslog"),
         make_spec(third=route),
         make_spec(third=aside),
+        make_spec(beside=aside),
+        make_spec(beside=RemapConfig(type="remap", inputs=("first", "first.dropped"), source="")),
         make_spec(third=RemapConfig(type="remap", inputs=("second",), source="return {}")),
         make_spec(
             third=RemapConfig(type="remap", inputs=("second",), source="tailrace_defaults = {}")

@@ -56,17 +56,14 @@ class Config:
         return tuple(name for name, taker in self.takers().items() if output in taker.inputs)
 
     def wants_timestamps(self, component_id: str) -> bool:
-        """Whether someone who takes a component's events tells timestamps from text.
+        """Whether someone who takes what a component makes tells timestamps from text.
 
-        Transforms do; a sink does where it writes timestamps in another form than RFC 3339.
+        Transforms do; a sink does where it writes timestamps in another form than RFC 3339. Named
+        outputs are not asked for: events leave there as they came.
         """
-        names = {
-            component_id,
-            *(f"{component_id}.{n}" for n in self.consumed_outputs(component_id)),
-        }
-        if any(names & set(transform.inputs) for transform in self.transforms.values()):
+        if any(component_id in transform.inputs for transform in self.transforms.values()):
             return True
-        sinks = (sink for sink in self.sinks.values() if names & set(sink.inputs))
+        sinks = (sink for sink in self.sinks.values() if component_id in sink.inputs)
         formats = (getattr(sink, "encoding", None) for sink in sinks)
         return any(getattr(one, "timestamp_format", "rfc3339") != "rfc3339" for one in formats)
 

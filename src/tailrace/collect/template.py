@@ -9,6 +9,7 @@ import posixpath
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from functools import cached_property
 from typing import Annotated
 
 import orjson
@@ -47,7 +48,7 @@ class Template:
                 )
         return cls(text)
 
-    @property
+    @cached_property
     def is_fixed(self) -> bool:
         """Whether every event gives the same text."""
         return not self.has_fields and not _LETTER.search(self.text)
@@ -69,16 +70,22 @@ class Template:
         """
         if self.is_fixed:
             return self.text
-        moment = _moment(event).astimezone(zone)
+        moment: datetime | None = None
         parts: list[str] = []
-        for index, part in enumerate(_HOLE.split(self.text)):
+        for index, part in enumerate(self._parts):
             if index % 2:
                 parts.append(_field(event, part, with_tables=with_tables))
             elif "%" in part:
+                moment = moment or _moment(event).astimezone(zone)
                 parts.append(moment.strftime(part))
             else:
                 parts.append(part)
         return "".join(parts)
+
+    @cached_property
+    def _parts(self) -> list[str]:
+        """Literal text and paths of fields, by turns."""
+        return _HOLE.split(self.text)
 
 
 def _check(text: str) -> str:

@@ -1,14 +1,28 @@
 """The page and the API of streams over a real Kafka, and without one."""
 
+import re
 import time
 from collections.abc import Iterator
+from html import escape, unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
-from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 
 from tests.integration.collect_system import eventually
 from tests.kafka_cluster import KafkaCluster
@@ -42,6 +56,15 @@ def topic(kafka: KafkaCluster) -> str:
     return name
 
 
+def commit(kafka: KafkaCluster, topic: str, groups: list[str]) -> None:
+    """Let groups be there that have read five messages of a partition, and nobody is in."""
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    places = [TopicPartition(topic, 0, 5)]
+    for group in groups:
+        asked = ConsumerGroupTopicPartitions(group, places)
+        admin.alter_consumer_group_offsets([asked])[group].result(30)
+
+
 def get(web: Process, path: str, **parameters: Any) -> Any:
     answer = httpx.get(f"{web.url}{path}", params=parameters or None, timeout=60)
     assert answer.status_code == 200, answer.text
@@ -51,7 +74,10 @@ def get(web: Process, path: str, **parameters: Any) -> Any:
 def test_the_overview_knows_brokers_topics_and_rates(web: Process, topic: str) -> None:
     found = get(web, "/api/v1/streams")
     assert len(found["brokers"]) == 3
-    assert sum(broker["is_controller"] for broker in found["brokers"]) == 1
+    # of KRaft, each of these brokers is a controller as well
+    assert all(broker["is_controller"] for broker in found["brokers"])
+    assert all(broker["replicas"] >= 4 for broker in found["brokers"])
+    assert sum(broker["leads"] for broker in found["brokers"]) >= 4
     [ours] = [one for one in found["topics"] if one["name"] == topic]
     assert ours["messages"] == 200
     assert [(part["first"], part["end"]) for part in ours["partitions"]] == [(0, 50)] * 4
@@ -65,7 +91,9 @@ def test_a_groups_lag_and_its_members_are_shown(
 ) -> None:
     group = f"g-{topic}"
     options = {"bootstrap.servers": kafka.bootstrap_servers, "group.id": group}
-    consumer = Consumer({**options, "enable.auto.commit": False, "client.id": "reader-1"})
+    consumer = Consumer(
+        {**options, "enable.auto.commit": False, "client.id": "reader-1", "log_level": 2}
+    )
     consumer.subscribe([topic])
     eventually(lambda: consumer.poll(0.1) is None and consumer.assignment(), "an assignment")
     consumer.commit(offsets=[TopicPartition(topic, 0, 20), TopicPartition(topic, 1, 50)])
@@ -80,15 +108,131 @@ def test_a_groups_lag_and_its_members_are_shown(
     assert [(lag["partition"], lag["committed"], lag["lag"]) for lag in found["partitions"]] == [
         (0, 20, 30),
         (1, 50, 0),
+        (2, None, None),
+        (3, None, None),
     ]
     assert {lag["client"] for lag in found["partitions"]} == {"reader-1"}
-    assert [(member["client"], member["partitions"]) for member in found["members"]] == [
-        ("reader-1", 4)
-    ]
-    page = httpx.get(f"{web.url}/streams", timeout=60).text
-    assert group in page
-    assert "lag 30" in page
+    [member] = found["members"]
+    assert (member["client"], member["partitions"]) == ("reader-1", 4)
+    assert member["assigned"] == [[topic, number] for number in range(4)]
+    page = httpx.get(f"{web.url}/streams/groups/{group}", timeout=60).text
+    assert "reader-1" in page
+    assert ">30<" in page
+    of_topic = httpx.get(f"{web.url}/streams/{topic}?show=groups", timeout=60).text
+    assert f"/streams/groups/{group}" in of_topic
     consumer.close()
+
+
+def test_a_groups_name_may_have_any_characters(
+    web: Process, kafka: KafkaCluster, topic: str
+) -> None:
+    name = f"a/b?<i>#{topic} %2F"
+    commit(kafka, topic, [name])
+    page = httpx.get(f"{web.url}/streams?q={quote(topic)}", timeout=60).text
+    [link] = re.findall(r'href="(/streams/groups/a[^"]*)"', page)[:1]
+    found = httpx.get(web.url + unescape(link), timeout=60)
+    assert found.status_code == 200
+    assert f"<title>{escape(name)} · tailrace</title>" in found.text
+    assert "<i>" not in page.replace("<i></i>", "").split("<main")[1].split("shares")[0]
+
+
+def test_topics_and_groups_are_found_by_name_and_page_by_page(
+    web: Process, kafka: KafkaCluster, topic: str
+) -> None:
+    names = sorted(f"{topic}-group-{number:02}" for number in range(60))
+    commit(kafka, topic, names)
+    first = get(web, "/api/v1/streams/groups", q=f"{topic}-GROUP", limit=25)
+    assert [row["name"] for row in first["rows"]] == names[:25]
+    assert (first["total"], first["next"]) == (60, names[24])
+    assert {row["lag"] for row in first["rows"]} == {45}
+    last = get(web, "/api/v1/streams/groups", q=f"{topic}-group", limit=25, after=names[49])
+    assert ([row["name"] for row in last["rows"]], last["next"]) == (names[50:], None)
+    found = get(web, "/api/v1/streams/topics", q=topic)
+    assert ([row["name"] for row in found["rows"]], found["total"]) == ([topic], 1)
+    assert found["rows"][0]["history"]
+
+    page = httpx.get(f"{web.url}/streams", params={"q": f"{topic}-group"}, timeout=60).text
+    shown: list[str] = []
+    more = [""]
+    while more:
+        shown += re.findall(r'scope="row"><a href="/streams/groups/([^"]+)"', page)
+        more = re.findall(r'rel="next" href="([^"]+groups_after[^"]+)"', page)
+        if more:
+            page = httpx.get(web.url + unescape(more[0]), timeout=60).text
+    assert shown == names
+    assert not more
+    assert 'rel="prev"' in page
+
+
+def test_topics_of_kafkas_own_are_shown_when_asked_for(
+    web: Process, kafka: KafkaCluster, topic: str
+) -> None:
+    commit(kafka, topic, [f"{topic}-any"])  # which makes __consumer_offsets
+    for path, is_there in (("/streams", False), ("/streams?internal=1", True)):
+        page = httpx.get(web.url + path, timeout=60).text
+        assert ("/streams/__consumer_offsets" in page) == is_there
+    own = get(web, "/api/v1/streams/topics", q="__consumer", internal="true")["rows"]
+    assert [row["is_internal"] for row in own] == [True]
+    assert get(web, "/api/v1/streams/topics", q="__consumer")["rows"] == []
+
+
+def test_a_topics_configuration_is_shown_with_who_has_set_it(
+    web: Process, kafka: KafkaCluster
+) -> None:
+    name = kafka.create_topic(1, 1)
+    resource = ConfigResource(
+        ResourceType.TOPIC,
+        name,
+        incremental_configs=[
+            ConfigEntry("retention.ms", "86400000", incremental_operation=AlterConfigOpType.SET)
+        ],
+    )
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    admin.incremental_alter_configs([resource])[resource].result(30)
+
+    def shown() -> Any:
+        rows = get(web, f"/api/v1/streams/{name}/configuration")["rows"]
+        options = {row["name"]: row for row in rows}
+        return options if options["retention.ms"]["value"] == "86400000" else None
+
+    options = eventually(shown, "the new retention")
+    assert options["retention.ms"]["meaning"] == "1 d"
+    assert options["retention.ms"]["source"] == "this topic"
+    assert options["cleanup.policy"]["value"] == "delete"
+    assert options["cleanup.policy"]["is_default"]
+    page = httpx.get(f"{web.url}/streams/{name}?show=configuration", timeout=60).text
+    assert "<b>this topic</b>" in page
+
+
+def test_messages_are_read_page_by_page_each_once(web: Process, topic: str) -> None:
+    path = f"/api/v1/streams/{topic}/messages"
+    for start in ({}, {"since": "1h"}, {"offset": 0}, {"q": "1", "last": 40}):
+        found = get(web, path, limit=30, **start)
+        rows, pages = found["rows"], 1
+        while found["next"]:
+            text = {name: start[name] for name in ("q", "last") if name in start}
+            found = get(web, path, limit=30, cursor=found["next"], **text)
+            rows, pages = rows + found["rows"], pages + 1
+        values = [row["value"] for row in rows]
+        expected = [value.decode() for value in VALUES if b"1" in value or "q" not in start]
+        assert sorted(values) == sorted(expected)
+        assert pages > 1
+
+
+def test_a_message_is_opened_and_stays(web: Process, kafka: KafkaCluster) -> None:
+    name = kafka.create_topic(1, 1)
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
+    value = b'{"big":12345678901234567890123,"list":[1,{"a":1.50}],"<b>":"\\u003c"}'
+    producer.produce(name, value, b"the key", headers=[("trace", b"abc"), ("<i>", b"\xff")])
+    producer.flush(30)
+    kafka.send(name, [b"newer"] * 60, 1)
+    page = httpx.get(f"{web.url}/streams/{name}?open=0-0", timeout=60).text
+    assert '"big": 12345678901234567890123,\n' in text_of(page)
+    for part in ("the key", "header trace", "abc", "header &lt;i&gt;", "created", "newer"):
+        assert part in page
+    assert "<i>" not in page.split("<main")[1]
+    gone = httpx.get(f"{web.url}/streams/{name}?open=0-999", timeout=60)
+    assert gone.status_code == 200
 
 
 def test_messages_are_found_by_place_by_time_and_by_text(web: Process, topic: str) -> None:
@@ -125,12 +269,25 @@ def test_looking_joins_no_group_and_commits_nothing(
 
 def test_a_hostile_message_is_text(web: Process, kafka: KafkaCluster) -> None:
     name = kafka.create_topic(1, 1)
-    kafka.send(name, [b"<script>alert(1)</script>\x1b[31m", b"\xff\xfe", b"x" * 30_000], 1)
-    page = httpx.get(f"{web.url}/streams/{name}", timeout=60)
-    assert page.status_code == 200
-    assert "<script>alert" not in page.text
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;␛[31m" in page.text
-    assert "30,000 bytes" in page.text
+    hostile = b"<script>alert(1)</script>\x1b[31m\xe2\x80\xae"
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
+    producer.produce(name, hostile, hostile, headers=[(hostile.decode(), hostile)] * 300)
+    producer.flush(30)
+    kafka.send(name, [b"\xff\xfe", b"x" * 30_000, b"[" * 15_000 + b"]" * 15_000], 1)
+    for place in ("", "0-0", "0-1", "0-2", "0-3"):
+        page = httpx.get(f"{web.url}/streams/{name}?open={place}&q=", timeout=60)
+        assert page.status_code == 200
+        assert "<script>alert" not in page.text
+        assert not {"\x1b", "\u202e"} & set(page.text)
+        assert "<script>alert(1)</script>␛[31m⟨U+202E⟩" in text_of(page.text)
+        assert ("cut: it has 29.3 KiB" in text_of(page.text)) == (place in ("0-2", "0-3"))
+    opened = httpx.get(f"{web.url}/streams/{name}?open=0-0", timeout=60)
+    assert "200 more" in text_of(opened.text)
+
+
+def text_of(page: str) -> str:
+    """What a person reads."""
+    return unescape(re.sub("<[^>]+>", "", page))
 
 
 @pytest.mark.parametrize(
@@ -141,6 +298,12 @@ def test_a_hostile_message_is_text(web: Process, kafka: KafkaCluster) -> None:
         ("/api/v1/streams/{topic}/messages?partition=9", 404),
         ("/api/v1/streams/{topic}/messages?offset=x", 422),
         ("/api/v1/streams/{topic}/messages?since=whenever", 400),
+        ("/api/v1/streams/{topic}/messages?cursor=b1", 400),
+        ("/api/v1/streams/{topic}/messages?cursor=no", 400),
+        ("/api/v1/streams/no-such-topic/configuration", 404),
+        ("/streams/groups/no-such-group", 404),
+        ("/streams/{topic}?open=x", 422),
+        ("/streams/{topic}?show=x", 422),
     ],
 )
 def test_what_is_not_there_is_said(web: Process, topic: str, path: str, status: int) -> None:

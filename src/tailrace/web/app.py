@@ -36,6 +36,7 @@ from tailrace.web.pages import docs
 from tailrace.web.pages import logs as page_logs
 from tailrace.web.pages import rows as page_rows
 from tailrace.web.pages import streams as page_streams
+from tailrace.web.pages import topic as page_topic
 from tailrace.web.panels import Dashboards
 from tailrace.web.render import Renderer
 from tailrace.web.security import SecurityHeaders
@@ -98,6 +99,7 @@ def create_app(settings: Settings, store: Reader, clock: Clock | None = None) ->
         page_dashboards.router,
         api_dashboards.router,
         page_streams.router,
+        page_topic.router,
         api_streams.router,
         elasticsearch.router,
         loki.router,
@@ -147,7 +149,7 @@ def _context(
         ),
         forwarder=Forwarder(settings.intake_http, httpx.AsyncClient(trust_env=False)),
         dashboards=Dashboards(packs),
-        streams=Streams(settings.bootstrap_servers, clock),
+        streams=Streams(settings, clock),
         metrics=WebMetrics(new_registry()),
         renderer=Renderer(static),
     )

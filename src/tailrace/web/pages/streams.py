@@ -1,123 +1,130 @@
-"""`/streams`: brokers, topics and groups of Kafka, and the messages of a topic.
+"""`/streams`: brokers, topics and groups of Kafka, and one group.
 
 Pages are whole without scripts; with them what they show is brought up to date by itself.
 """
 
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 
-from tailrace.search.times import parse_moment
-from tailrace.web.context import Context, Shared
-from tailrace.web.streams import Found, NoBrokerError, Wanted
+from tailrace.web.context import Shared
+from tailrace.web.pages.drawing import COLOURS
+from tailrace.web.pages.spark import spark
+from tailrace.web.streams import Asked, Group, NoBrokerError, Overview
+from tailrace.web.units import format_number
 
 router = APIRouter(prefix="/streams", include_in_schema=False)
 
-LOOKED_AT: Final = (1000, 10_000)
-LARGEST_OFFSET: Final = 2**63 - 1
-_NO_CACHE: Final = {"Cache-Control": "no-store"}
+LONGEST_NAME: Final = 300
+NO_CACHE: Final = {"Cache-Control": "no-store"}
+TONES: Final = {
+    "stable": "good",
+    "empty": "quiet",
+    "dead": "bad",
+    "preparing rebalancing": "warning",
+    "completing rebalancing": "warning",
+    "assigning": "warning",
+    "reconciling": "warning",
+}
+"""How the states of groups look; each is a word as well."""
+
+Name = Annotated[str, Query(max_length=LONGEST_NAME)]
 
 
 @router.head("")
 @router.get("")
-async def show_streams(shared: Shared) -> HTMLResponse:
+async def show_streams(
+    shared: Shared,
+    q: Name = "",
+    internal: str = "",
+    topics_after: Name = "",
+    groups_after: Name = "",
+    live: str = "",
+) -> HTMLResponse:
     """Everything at one moment; what is wrong instead, where brokers do not answer."""
+    asked = Asked(q, internal == "1", topics_after, groups_after)
     overview, problem = None, None
     try:
-        overview = await shared.streams.overview()
+        overview = await shared.streams.overview(asked)
     except HTTPException as error:
         problem = error
     html = shared.renderer.render(
         "streams.html",
+        **shown_by_all(),
         overview=overview,
+        asked=asked,
         problem=problem,
         is_configured=not isinstance(problem, NoBrokerError),
-        servers=shared.streams.servers,
+        is_live=live != "0",
+        url=lambda **changed: _url(asked, changed),
+        lag=sum(group.lag for group in overview.groups) if overview else 0,
+        per_sec=sum(topic.per_sec for topic in overview.topics) if overview else 0,
+        is_all=overview is not None and _is_all(overview),
         delivery=await shared.collector.delivery(),
     )
     status = 503 if problem and shared.streams.servers else 200
-    return HTMLResponse(html, status, headers=_NO_CACHE)
+    return HTMLResponse(html, status, headers=NO_CACHE)
 
 
-@router.head("/{topic}")
-@router.get("/{topic}")
-async def show_topic(
-    shared: Shared,
-    topic: str,
-    partition: Annotated[str, Query(pattern=r"^\d{0,6}$")] = "",
-    offset: Annotated[str, Query(pattern=r"^\d{0,19}$")] = "",
-    since: str = "",
-    text: Annotated[str, Query(alias="q", max_length=1000)] = "",
-    last: Annotated[int, Query(ge=1, le=10_000)] = LOOKED_AT[0],
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
-) -> HTMLResponse:
-    """A topic: its partitions, and messages from a place on, or the newest."""
-    overview = await shared.streams.overview()
-    found_topic = overview.topic(topic)
-    if found_topic is None:
-        names = ", ".join(one.name for one in overview.topics) or "none"
-        raise HTTPException(404, f"cannot find the topic {topic!r}: there are {names}")
-    wanted = wanted_of(shared, topic, partition, offset, since, text, last, limit)
-    found = await shared.streams.messages(wanted)
+@router.head("/groups/{name:path}")
+@router.get("/groups/{name:path}")
+async def show_group(shared: Shared, name: str, live: str = "") -> HTMLResponse:
+    """A group: its members with what each reads, and how far it has come."""
+    group = await shared.streams.group(name)
+    if group is None:
+        raise HTTPException(
+            404, f"cannot find the group {name!r}: /streams lists those that there are"
+        )
     html = shared.renderer.render(
-        "stream.html",
-        topic=found_topic,
-        wanted=wanted,
-        since=since,
-        found=found,
-        looked_at_choices=LOOKED_AT,
-        steps=_steps(wanted, found),
-        is_newest=wanted.offset is None and wanted.since is None,
+        "stream_group.html",
+        **shown_by_all(),
+        group=group,
+        largest_lag=max((part.lag or 0 for part in group.partitions), default=0),
+        is_live=live != "0",
         delivery=await shared.collector.delivery(),
     )
-    return HTMLResponse(html, headers=_NO_CACHE)
+    return HTMLResponse(html, headers=NO_CACHE)
 
 
-def wanted_of(
-    shared: Context,
-    topic: str,
-    partition: str,
-    offset: str,
-    since: str,
-    text: str,
-    last: int,
-    limit: int,
-) -> Wanted:
-    """What the parameters ask for; QueryError for a time that cannot be read."""
-    return Wanted(
-        topic,
-        int(partition) if partition else None,
-        min(int(offset), LARGEST_OFFSET) if offset else None,
-        parse_moment(since, shared.now()) if since and not offset else None,
-        text,
-        last,
-        limit,
-    )
+def shown_by_all() -> dict[str, Any]:
+    """What the templates of all pages of streams use."""
+    return {
+        "topic_url": lambda name, **pairs: address(f"/streams/{name}", **pairs),
+        "group_url": lambda name: f"/streams/groups/{quote(name, safe='')}",
+        "number": format_number,
+        "spark": spark,
+        "tones": TONES,
+        "colours_of": colours_of,
+    }
 
 
-def _steps(wanted: Wanted, found: Found) -> list[tuple[str, str]]:
-    """Where one may go from here within one partition: names and addresses."""
-    if wanted.partition is None or not found.messages:
-        return [("Newest", _url(replace(wanted, offset=None)))]
-    offsets = [message.offset for message in found.messages]
-    earlier = max(min(offsets) - wanted.limit, 0)
-    return [
-        ("First", _url(replace(wanted, offset=0))),
-        ("‹ Earlier", _url(replace(wanted, offset=earlier))),
-        ("Later ›", _url(replace(wanted, offset=max(offsets) + 1))),
-        ("Newest", _url(replace(wanted, offset=None))),
-    ]
+def colours_of(group: Group) -> dict[str, str]:
+    """A colour for each member that reads something, by its id."""
+    ids = [member.id for member in group.members if member.assigned]
+    return {each: f"series-{COLOURS[at % len(COLOURS)]}" for at, each in enumerate(ids)}
 
 
-def _url(wanted: Wanted) -> str:
-    pairs: list[tuple[str, Any]] = [
-        ("partition", wanted.partition),
-        ("offset", wanted.offset),
-        ("q", wanted.text or None),
-        ("limit", wanted.limit),
-    ]
-    return f"?{urlencode([(name, value) for name, value in pairs if value is not None])}"
+def address(path: str, **pairs: object) -> str:
+    """The path with those parameters that are given."""
+    given = [(name, value) for name, value in pairs.items() if value not in (None, "", False)]
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+def _url(asked: Asked, changed: dict[str, object]) -> str:
+    pairs: dict[str, object] = {
+        "q": asked.text,
+        "internal": "1" if asked.with_internal else "",
+        "topics_after": asked.topics_after,
+        "groups_after": asked.groups_after,
+    }
+    return address("/streams", **{**pairs, **changed})
+
+
+def _is_all(overview: Overview) -> bool:
+    """Whether all topics and groups that there are are on this page."""
+    names: Sequence[Any] = (overview.topic_names, overview.group_names)
+    return all(one.next is None and one.previous is None for one in names)

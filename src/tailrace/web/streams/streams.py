@@ -1,26 +1,50 @@
 """The brokers that the settings name, for pages and the API.
 
 librdkafka waits in the thread that asks it, so every question runs in a thread of its own here, and has
-a time in which it must be answered. An overview is kept for a second, however many people look.
+a time in which it must be answered. What was found is kept for a second, however many people look.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from starlette.exceptions import HTTPException
 
 from tailrace.clock import Clock
-from tailrace.web.streams.messages import Found, NoSuchTopicError, Wanted, read_messages
-from tailrace.web.streams.overview import Overview, read_overview
+from tailrace.kafka import SILENT, check_security, explain, security_of
+from tailrace.settings import Settings
+from tailrace.web.streams.asking import Asking
+from tailrace.web.streams.groups import Group
+from tailrace.web.streams.history import History
+from tailrace.web.streams.messages import Found, read_messages
+from tailrace.web.streams.overview import (
+    Asked,
+    Described,
+    NoSuchTopicError,
+    Overview,
+    read_group,
+    read_overview,
+    read_readers,
+    read_topic,
+)
+from tailrace.web.streams.places import Wanted
+from tailrace.web.streams.roles import Roles
 
 TIMEOUT_SECS: Final = 5.0
 KEEP_SECS: Final = 1.0
 MOST_AT_ONCE: Final = 4
-SILENT: Final = 2
+MOST_COMPLAINTS: Final = 20
+
+ADVICE: Final = {
+    KafkaError._SSL: "TAILRACE_KAFKA_TLS_CA_FILE names the certificates to trust, "
+    "TAILRACE_KAFKA_TLS_CRT_FILE and _KEY_FILE our own",
+    KafkaError._AUTHENTICATION: "TAILRACE_KAFKA_SASL_MECHANISM, _USERNAME and _PASSWORD say who we are",
+}
+"""What to do about what clients complain of; the later counts more."""
 
 T = TypeVar("T")
 
@@ -37,48 +61,76 @@ class NoBrokerError(HTTPException):
 
 
 class Streams:
-    """See the module. Nothing is connected before the first question."""
+    """See the module. Nothing is connected before the first question; UsageError at once for settings
+    of SASL and TLS that cannot be used."""
 
-    def __init__(self, servers: str | None, clock: Clock) -> None:
-        self.servers = servers
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.servers = settings.bootstrap_servers
+        self._settings = settings
         self._clock = clock
         self._admin: AdminClient | None = None
         self._threads = ThreadPoolExecutor(MOST_AT_ONCE, "streams")
         self._asking = asyncio.Lock()
-        self._overview: Overview | None = None
-        self._asked_at = float("-inf")
+        self._history = History()
+        self._roles = Roles()
+        self._kept: dict[object, tuple[float, Any]] = {}
+        self._complaints: deque[KafkaError] = deque(maxlen=MOST_COMPLAINTS)
+        if self.servers:
+            check_security(settings)
 
-    async def overview(self) -> Overview:
+    async def overview(self, asked: Asked) -> Overview:
         """Brokers, topics and groups; HTTPException 503 when no broker answers."""
-        async with self._asking:
-            now = self._clock.monotonic()
-            if self._overview is None or now - self._asked_at >= KEEP_SECS:
-                admin = self._connected()
-                self._overview = await self._ask(lambda: read_overview(admin, TIMEOUT_SECS))
-                self._asked_at = self._clock.monotonic()
-            return self._overview
+        return await self._keep(
+            asked, lambda asking: read_overview(asking, asked, self._history, self._roles)
+        )
+
+    async def topic(self, name: str) -> Described:
+        """One topic; HTTPException 404 where there is none of this name, 503 as above."""
+        return await self._keep(
+            ("topic", name), lambda asking: read_topic(asking, name, self._history)
+        )
+
+    async def readers(self, topic: str) -> tuple[tuple[Group, ...], int]:
+        """The groups that read a topic, of as many as are asked; and how many there are."""
+        return await self._keep(("readers", topic), lambda asking: read_readers(asking, topic))
+
+    async def group(self, name: str) -> Group | None:
+        """One group; None where there is none of this name."""
+        return await self._keep(("group", name), lambda asking: read_group(asking, name))
 
     async def messages(self, wanted: Wanted) -> Found:
-        """Messages of a topic; HTTPException 404 where there is no such topic, 503 as above."""
+        """Messages of a topic; as `topic`, and QueryError for a cursor that cannot be."""
         options = self._options()
-        try:
-            return await self._ask(lambda: read_messages(options, wanted, TIMEOUT_SECS))
-        except NoSuchTopicError as error:
-            raise HTTPException(404, str(error)) from error
+        return await self._ask(lambda asking: read_messages(asking, options, wanted))
 
     def close(self) -> None:
         """Let go of the brokers; a question that is under way ends by its own time."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _options(self) -> dict[str, Any]:
-        if not self.servers:
-            raise NoBrokerError
-        return {
-            "bootstrap.servers": self.servers,
-            "client.id": "tailrace-web",
-            "socket.timeout.ms": int(TIMEOUT_SECS * 1000),
-            "log_level": SILENT,
-        }
+    async def _keep(self, key: object, work: Callable[[Asking], T]) -> T:
+        """What was found a moment ago, or what is found now; one question after the other."""
+        async with self._asking:
+            now = self._clock.monotonic()
+            self._kept = {
+                each: kept for each, kept in self._kept.items() if now - kept[0] < KEEP_SECS
+            }
+            if key not in self._kept:
+                found = await self._ask(work)
+                self._kept[key] = (self._clock.monotonic(), found)
+            return cast(T, self._kept[key][1])
+
+    async def _ask(self, work: Callable[[Asking], T]) -> T:
+        admin = self._connected()
+        asking = Asking(admin, self._clock, self._clock.monotonic() + TIMEOUT_SECS)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._threads, lambda: work(asking)
+            )
+        except NoSuchTopicError as error:
+            raise HTTPException(404, str(error)) from error
+        except (KafkaException, TimeoutError) as error:
+            admin.poll(0)  # which hands over what it complains of
+            raise self._away(error) from error
 
     def _connected(self) -> AdminClient:
         if self._admin is None:
@@ -88,17 +140,30 @@ class Streams:
                 raise self._away(error) from error
         return self._admin
 
-    async def _ask(self, work: Callable[[], T]) -> T:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        except (KafkaException, TimeoutError) as error:
-            raise self._away(error) from error
+    def _options(self) -> dict[str, Any]:
+        if not self.servers:
+            raise NoBrokerError
+        return {
+            **security_of(self._settings),
+            "bootstrap.servers": self.servers,
+            "client.id": "tailrace-web",
+            "socket.timeout.ms": int(TIMEOUT_SECS * 1000),
+            "log_level": SILENT,
+            "error_cb": self._complaints.append,
+        }
 
     def _away(self, error: Exception) -> HTTPException:
-        why = error.args[0].str() if isinstance(error, KafkaException) else "no answer in time"
+        why = explain(error) if isinstance(error, KafkaException) else "no answer in time"
+        told = {complaint.code(): complaint for complaint in self._complaints}
+        self._complaints.clear()
+        advice = (
+            "Do they run? BOOTSTRAP_SERVERS (TAILRACE_BOOTSTRAP_SERVERS) names them, and "
+            "TAILRACE_KAFKA_TLS_… and TAILRACE_KAFKA_SASL_… say how to reach those that want TLS or "
+            "SASL"
+        )
+        for code, what in ADVICE.items():
+            if code in told:
+                why, advice = told[code].str(), what
         return HTTPException(
-            503,
-            f"cannot ask the brokers at {self.servers}: {why}. Do they run? BOOTSTRAP_SERVERS "
-            "(TAILRACE_BOOTSTRAP_SERVERS) names them",
-            {"Retry-After": "2"},
+            503, f"cannot ask the brokers at {self.servers}: {why}. {advice}", {"Retry-After": "2"}
         )

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tailrace.collect.books import read_books, together
 from tests.integration.collect_system import (
     HTTP,
     INTAKE,
@@ -97,6 +98,16 @@ class Load:
         )
         assert {int(value) for value in found.values()} == {self.bad}
 
+    def check_books(self, *folders: Path) -> None:
+        """The books of all collectors say how many rows there are of each moment: no more, no fewer."""
+        books = together([read_books(folder / "data" / "buffer") for folder in folders])
+        moment = "toUnixTimestamp64Milli(received_at) AS moment"
+        found = self.engine.query(
+            f"SELECT moment, count() AS rows FROM (SELECT {moment} FROM {self._rows} "
+            f"UNION ALL SELECT {moment} FROM {self._bad_rows}) GROUP BY moment"
+        )
+        assert books.rows_at("out") == {int(one["moment"]): int(one["rows"]) for one in found}
+
     @property
     def _rows(self) -> str:
         return f"logs.application_logs WHERE startsWith(message, '{self.topic} ')"
@@ -129,6 +140,7 @@ def test_kill_of_collectors(load: Load, tmp_path: Path) -> None:
     finally:
         for collector in collectors:
             collector.stop()
+    load.check_books(tmp_path / "0", tmp_path / "1")
 
 
 def test_a_rebalance_under_load(load: Load, tmp_path: Path) -> None:
@@ -155,6 +167,7 @@ def test_a_rebalance_under_load(load: Load, tmp_path: Path) -> None:
     finally:
         stopping.set()
         sending.join()
+    load.check_books(tmp_path / "first", tmp_path / "second")
 
 
 def test_kill_of_a_broker(load: Load, kafka: KafkaCluster, tmp_path: Path) -> None:
@@ -170,6 +183,7 @@ def test_kill_of_a_broker(load: Load, kafka: KafkaCluster, tmp_path: Path) -> No
             kafka.start_again()
         load.send(2000)
         load.check()
+    load.check_books(tmp_path / "a", tmp_path / "b")
 
 
 def test_kill_of_a_collector_that_writes(load: Load, kafka: KafkaCluster, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tailrace.clock import utc_now
 from tailrace.collect.condition import Condition, ConditionConfig
 from tailrace.collect.config.model import Config
 from tailrace.collect.config.unit_tests import EventInput, ExpectedOutput, UnitTest
+from tailrace.collect.metric_event import read_metric
 from tailrace.collect.stateful import StatefulTransform
 from tailrace.collect.transform import (
     Event,
@@ -72,6 +73,8 @@ def _errors(test: UnitTest, config: Config, transforms: dict[str, Transform]) ->
 
 
 def _event(given: EventInput, timezone: str) -> Event | Failure:
+    if given.type == "metric":
+        return read_metric(given.metric or {})
     now = Timestamp(utc_now().isoformat().replace("+00:00", "Z"))
     if given.type == "vrl":
         result = Program(given.source or "", timezone=timezone).run([{}])[0]

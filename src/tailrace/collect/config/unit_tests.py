@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from tailrace.collect.component import Options
 from tailrace.collect.condition import ConditionConfig
+from tailrace.collect.metric_event import read_metric
 
 
 class EventInput(Options):
@@ -14,7 +15,7 @@ class EventInput(Options):
     insert_at: str
     """The transform that gets it."""
 
-    type: Literal["raw", "log", "vrl"] = "raw"
+    type: Literal["raw", "log", "vrl", "metric"] = "raw"
     """How the event is given."""
 
     value: str | None = None
@@ -26,11 +27,16 @@ class EventInput(Options):
     source: str | None = None
     """`vrl`: a program that makes the event."""
 
+    metric: dict[str, Any] | None = None
+    """`metric`: the metric's parts, as JSON has them."""
+
     @model_validator(mode="after")
     def _has_its_event(self) -> Self:
-        option = {"raw": "value", "log": "log_fields", "vrl": "source"}[self.type]
-        if getattr(self, option) is None:
-            raise ValueError(f'an input of type {self.type} needs the option "{option}"')
+        option = {"raw": "value", "log": "log_fields", "vrl": "source", "metric": "metric"}
+        if getattr(self, option[self.type]) is None:
+            raise ValueError(f'an input of type {self.type} needs the option "{option[self.type]}"')
+        if self.metric is not None:
+            read_metric(self.metric)
         return self
 
 

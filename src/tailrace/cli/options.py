@@ -54,7 +54,7 @@ Workers = Annotated[
     int | None,
     typer.Option(
         envvar="TAILRACE_WORKERS",
-        help="So many share the work: collectors what packs read from Kafka, processes transforms",
+        help="Share the work among so many: collectors for Kafka, processes for transforms",
     ),
 ]
 IntakeTcp = Annotated[

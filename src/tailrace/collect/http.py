@@ -21,6 +21,7 @@ import uvicorn
 from typing_extensions import override
 
 from tailrace.collect.listen import BACKLOG
+from tailrace.http_head import BoundedHttp
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -158,7 +159,7 @@ class Server:
         config = uvicorn.Config(
             application,
             interface="asgi3",
-            http="httptools",
+            http=BoundedHttp,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from typing_extensions import override
 
 from tailrace.errors import PortTakenError, UsageError
+from tailrace.http_head import BoundedHttp
 from tailrace.settings import Settings
 from tailrace.store import Store
 from tailrace.telemetry import get_logger
@@ -29,7 +30,8 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 loop="uvloop",
-                http="httptools",
+                http=BoundedHttp,
+                ws="none",
                 log_config=None,
                 log_level="warning",
                 access_log=False,

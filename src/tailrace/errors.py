@@ -6,7 +6,8 @@
     ├── ConfigurationError            exit 78: a configuration file is wrong (Vector's exit code)
     ├── PortTakenError                a port that we want to listen on is in use
     └── StoreError                    ClickHouse refused; has ClickHouse's own error code
-        └── StoreUnavailableError     ClickHouse cannot be reached; trying again may help
+        ├── StoreUnavailableError     ClickHouse cannot be reached; trying again may help
+        └── TableMissingError         ClickHouse has no such table; `tailrace setup` makes ours
 
 Messages begin "cannot …", quote the input and say what to do. Raise them `from` their cause.
 """
@@ -78,3 +79,7 @@ class StoreError(TailraceError):
 
 class StoreUnavailableError(StoreError):
     """ClickHouse does not answer at its address."""
+
+
+class TableMissingError(StoreError):
+    """ClickHouse has no table, or no database, of a name; a setup may be on its way to make it."""

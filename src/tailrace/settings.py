@@ -122,6 +122,9 @@ class Settings(BaseSettings):
     retention_days: int = Field(30, ge=1, le=36500)
     """Days after its arrival that a row is kept."""
 
+    packs: str = "logs"
+    """Packs that run here, with spaces between: whether their tables are there is a part of `/readyz`."""
+
     packs_dir: Path | None = None
     """Folder of a person's own packs, beside the built-in ones."""
 

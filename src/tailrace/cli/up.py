@@ -90,6 +90,7 @@ def up(  # noqa: PLR0913 — one argument a flag
 def run(settings: Settings, names: Sequence[str], generators: Sequence[Child] = ()) -> None:
     """Run the named packs, with `generators` as further children, until told to stop."""
     packs = find_packs(settings, names)
+    settings = settings.model_copy(update={"packs": " ".join(pack.name for pack in packs)})
     if settings.collector == "vector":
         _vector()
         if settings.workers > 1:

@@ -5,8 +5,8 @@ Guarantees:
 - The first call connects; a ClickHouse that goes away and comes back is used again by the next call.
 - With `Limits` a query can only read tables (`readonly = 1` and `guard`: no writes, no SET, no
   `file()`, `url()` and their like) and ends at a time, a number of rows and an amount of memory.
-- Everything that goes wrong is a StoreError with ClickHouse's code, or a StoreUnavailableError when
-  there was no answer.
+- Everything that goes wrong is a StoreError with ClickHouse's code: a StoreUnavailableError when
+  there was no answer, a TableMissingError when there is no such table.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from clickhouse_connect.driver.exceptions import Error, OperationalError, Stream
 from clickhouse_connect.driver.httputil import get_pool_manager
 from urllib3.exceptions import HTTPError
 
-from tailrace.errors import StoreError, StoreUnavailableError, UsageError
+from tailrace.errors import StoreError, StoreUnavailableError, TableMissingError, UsageError
 from tailrace.settings import Settings
 from tailrace.store.guard import check_reads_only
 
@@ -33,6 +33,8 @@ CONNECT_TIMEOUT_SECS = 5
 ANSWER_TIMEOUT_SECS = 300
 MAX_CONNECTIONS = 16
 AUTHENTICATION_FAILED = 516
+UNKNOWN_TABLE = 60
+UNKNOWN_DATABASE = 81
 
 Value = str | int | float | bool | list[Any] | None
 Parameters = Mapping[str, Any]
@@ -328,7 +330,9 @@ def _refused(error: Exception) -> StoreError:
             "TAILRACE_CLICKHOUSE_PASSWORD must be those that it knows",
             code=code,
         )
-    return StoreError(f"cannot run the query: {error}", code=code)
+    is_missing = code in (UNKNOWN_TABLE, UNKNOWN_DATABASE)
+    kind = TableMissingError if is_missing else StoreError
+    return kind(f"cannot run the query: {error}", code=code)
 
 
 def _first_line(error: BaseException) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tailrace.errors import ConfigurationError, StoreError
+from tailrace.errors import ConfigurationError, TableMissingError
 from tailrace.packs import Pack
 from tailrace.settings import Settings
 from tailrace.store.client import Store
@@ -36,8 +36,6 @@ CREATE TABLE IF NOT EXISTS tailrace.migrations
 ENGINE = ReplacingMergeTree(applied_at)
 ORDER BY (pack, number)""",
 )
-UNKNOWN_DATABASE = 81
-UNKNOWN_TABLE = 60
 _FILE_NAME = re.compile(r"(\d{3})_[a-z0-9_]+\.sql")
 _PARAMETER = re.compile(r"\$\{(\w+)\}")
 
@@ -173,10 +171,8 @@ def _applied(store: Store, pack: Pack) -> dict[int, str]:
             "SELECT number, checksum FROM tailrace.migrations FINAL WHERE pack = {pack:String}",
             {"pack": pack.name},
         ).rows
-    except StoreError as error:
-        if error.code in (UNKNOWN_DATABASE, UNKNOWN_TABLE):  # only in a dry run
-            return {}
-        raise
+    except TableMissingError:  # only in a dry run
+        return {}
     return dict(rows)
 
 

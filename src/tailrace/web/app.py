@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from tailrace import __version__
 from tailrace.clock import Clock, SystemClock
 from tailrace.errors import ConfigurationError
-from tailrace.packs import Pack, find_usable
+from tailrace.packs import Pack, find_required, find_usable
 from tailrace.search.logs import LogSearch, Reader
 from tailrace.search.summary import Summaries
 from tailrace.search.table import Tables
@@ -136,6 +136,7 @@ def _context(
         settings=settings,
         store=store,
         clock=clock,
+        packs=tuple(find_required(settings, settings.packs.split())),
         tables=Tables.of(packs),
         search=LogSearch(store),
         summaries=Summaries(store, SUMMARY_LIMITS),

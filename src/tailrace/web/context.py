@@ -7,6 +7,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from tailrace.clock import Clock
+from tailrace.packs import Pack
 from tailrace.search.logs import LogSearch, Reader
 from tailrace.search.summary import Summaries
 from tailrace.search.table import Tables
@@ -27,6 +28,8 @@ class Context:
     settings: Settings
     store: Reader
     clock: Clock
+    packs: tuple[Pack, ...]
+    """Those that run here, with those that they require."""
     tables: Tables
     search: LogSearch
     summaries: Summaries

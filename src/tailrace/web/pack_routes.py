@@ -10,18 +10,15 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from fastapi import APIRouter
-from starlette.exceptions import HTTPException
 
 from tailrace.clock import Clock
-from tailrace.errors import ConfigurationError, StoreError
+from tailrace.errors import ConfigurationError, StoreError, TableMissingError
 from tailrace.packs import Pack
 from tailrace.search.logs import Reader
 from tailrace.store import Limits
 from tailrace.web.render import Renderer
 
 PACK_LIMITS: Final = Limits(max_seconds=30.0, max_rows=1_000_000)
-_NOT_THERE: Final = (60, 81)
-"""ClickHouse's codes for an unknown table and an unknown database."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +36,12 @@ class PackHost:
         """All rows; an answer that would be cut short is an error."""
         try:
             result = await self.store.aquery(sql, parameters, limits=PACK_LIMITS)
-        except StoreError as error:
-            if error.code in _NOT_THERE:
-                raise HTTPException(
-                    503,
-                    f"cannot answer: the tables of {self.pack.name!r} are not there. "
-                    f"`tailrace setup {self.pack.name}` makes them",
-                ) from error
-            raise
+        except TableMissingError as error:
+            raise TableMissingError(
+                f"cannot answer: the tables of {self.pack.name!r} are not there. "
+                f"`tailrace setup {self.pack.name}` makes them",
+                code=error.code,
+            ) from error
         if result.statistics.limit:
             raise StoreError(
                 f"cannot give the whole answer: it has more than {PACK_LIMITS.max_rows:,} rows"

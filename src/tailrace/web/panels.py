@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from tailrace.errors import ConfigurationError, StoreError
+from tailrace.errors import ConfigurationError, StoreError, TableMissingError
 from tailrace.packs import Pack
 from tailrace.packs.dashboard import FILE_NAME, Dashboard, Panel, read_dashboard
 from tailrace.search.logs import Reader
@@ -20,8 +20,6 @@ from tailrace.store import Limits, Result
 
 MAX_ROWS: Final = {"time_series": 10_000, "bar": 50, "table": 200, "value": 1}
 MAX_SECONDS: Final = 15.0
-_UNKNOWN_TABLE: Final = 60
-_UNKNOWN_DATABASE: Final = 81
 
 _TABLES = "SELECT concat(database, '.', name) FROM system.tables WHERE has({names:Array(String)}, concat(database, '.', name))"
 
@@ -128,7 +126,7 @@ async def ask(store: Reader, panel: Panel, span: Span) -> Answer:
 
 def explain(error: StoreError, pack: Pack) -> str:
     """What went wrong with a panel, and what to do where that is known."""
-    if error.code in (_UNKNOWN_TABLE, _UNKNOWN_DATABASE):
+    if isinstance(error, TableMissingError):
         return (
             f"cannot ask a table that is not there: `tailrace setup {pack.name}` makes those of the "
             f"pack {pack.name}. ClickHouse says: {error}"

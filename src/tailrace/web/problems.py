@@ -20,7 +20,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 
-from tailrace.errors import QueryError, StoreError, StoreUnavailableError, TailraceError
+from tailrace.errors import (
+    QueryError,
+    StoreError,
+    StoreUnavailableError,
+    TableMissingError,
+    TailraceError,
+)
 from tailrace.telemetry import get_logger
 from tailrace.web.render import Renderer
 from tailrace.web.security import HEADERS
@@ -53,7 +59,7 @@ def status_of(error: TailraceError) -> int:
     match error:
         case QueryError():
             return 400
-        case StoreUnavailableError():
+        case StoreUnavailableError() | TableMissingError():
             return 503
         case StoreError(code=code) if code == _TIMEOUT_EXCEEDED:
             return 504

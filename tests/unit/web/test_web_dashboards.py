@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tailrace.errors import StoreError, StoreUnavailableError
+from tailrace.errors import StoreError, StoreUnavailableError, TableMissingError
 from tailrace.settings import Settings
 from tailrace.store import Limits, Result
 from tailrace.store.client import Statistics
@@ -156,7 +156,7 @@ async def test_a_panel_gets_the_range_in_seconds_and_a_series_begins_with_a_step
     ("error", "said"),
     [
         (StoreError("cannot run the query: Unknown column 'x'", code=47), "Unknown column"),
-        (StoreError("cannot run the query: no table", code=60), "`tailrace setup mill`"),
+        (TableMissingError("cannot run the query: no table", code=60), "`tailrace setup mill`"),
         (StoreUnavailableError("cannot reach ClickHouse at http://x"), "cannot reach ClickHouse"),
     ],
 )
@@ -238,6 +238,14 @@ async def test_the_api_gives_a_panels_rows_as_every_list(web: Web) -> None:
     assert body["sql"] == "SELECT millers"
     assert body["parameters"]["step"] == 60
     assert body["types"] == {"miller": "String", "n": "UInt8"}
+
+
+async def test_the_api_gives_integers_of_any_length(web: Web) -> None:
+    long = 2**256 - 1
+    columns = {"a": "UInt256", "b": "Array(Int128)"}
+    web.store.by_sql["SELECT rows"] = result(columns, (long, [-(2**100), 7, True]))
+    answer = await web.client.get("/api/v1/dashboards/mill/panels/rows")
+    assert answer.json()["rows"] == [{"a": long, "b": [-(2**100), 7, True]}]
 
 
 async def test_the_api_answers_what_clickhouse_says_as_a_problem(web: Web) -> None:

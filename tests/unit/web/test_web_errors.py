@@ -6,7 +6,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from tailrace.errors import StoreError, StoreUnavailableError
+from tailrace.errors import StoreError, StoreUnavailableError, TableMissingError, UsageError
 from tailrace.settings import Settings
 from tailrace.testing import FakeStore, ManualClock
 from tailrace.web.app import FOREIGN_ERRORS, create_app
@@ -18,9 +18,10 @@ DOWN = StoreUnavailableError("cannot reach ClickHouse at http://127.0.0.1:1: ref
 class Web:
     """An application over a fake store, with a client."""
 
-    def __init__(self, *answers: tuple[str, Exception]) -> None:
+    def __init__(self, *answers: tuple[str, Exception], **settings: object) -> None:
         self.store = FakeStore(list(answers))
-        self.app = create_app(Settings.read(collector_port=1), self.store, ManualClock())
+        settings = {"collector_port": 1, **settings}
+        self.app = create_app(Settings.read(**settings), self.store, ManualClock())
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://test")
 
@@ -138,6 +139,7 @@ async def test_a_wrong_id_and_one_that_is_not_there(web: Web) -> None:
         (DOWN, 503),
         (StoreError("cannot run the query: too long", code=159), 504),
         (StoreError("cannot run the query: broken", code=1), 502),
+        (TableMissingError("cannot run the query: no such table", code=60), 503),
         (RuntimeError("surprise"), 500),
     ],
 )
@@ -193,9 +195,42 @@ async def test_counts_that_take_too_long_are_left_out_and_the_rows_stay() -> Non
 
 async def test_health_is_alive_and_not_ready(web: Web) -> None:
     assert (await web.client.get("/healthz")).text == "ok\n"
-    web.store.answers.append(("system.tables", [(0,)]))
     body = check(await web.client.get("/readyz"), 503)
-    assert "tailrace setup" in str(body["detail"])
+    assert body["detail"] == (
+        "not ready yet: tables of the pack 'logs' are not there: logs.application_logs, "
+        "logs.rejected. `tailrace setup logs` makes them"
+    )
+
+
+async def test_ready_names_every_pack_that_runs_and_lacks_tables() -> None:
+    web = Web(packs="collatz requests")
+    there = ["logs.application_logs", "logs.rejected", "rikstv.data_series", "rikstv.chains"]
+    web.store.answers.append(("system.tables", [(name,) for name in there]))
+    async with web.client:
+        detail = str(check(await web.client.get("/readyz"), 503)["detail"])
+        assert "pack 'collatz' are not there: rikstv.arrivals. `tailrace setup collatz`" in detail
+        assert "pack 'requests' are not there: logs.api_requests, " in detail
+        assert "'logs'" not in detail
+        names = [name for pack in web.app.state.context.packs for name in pack.retention]
+        web.store.answers[0] = ("system.tables", [(name,) for name in names])
+        detail = str(check(await web.client.get("/readyz"), 503)["detail"])
+        assert "the collector at http://127.0.0.1:1 is not ready" in detail
+
+
+async def test_packs_that_there_are_not_keep_the_pages_from_starting() -> None:
+    with pytest.raises(UsageError, match="cannot find a pack 'flour'"):
+        Web(packs="logs flour")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/logs", "/"])
+async def test_a_table_that_is_not_there_can_be_tried_again(path: str) -> None:
+    web = Web(("api_requests", TableMissingError("cannot run the query: none", code=60)))
+    async with web.client:
+        answer = await web.client.get(path, params={"table": "api_requests"})
+        assert answer.status_code == 503
+        assert "cannot search logs.api_requests, which is not there" in answer.text
+        assert "`tailrace setup requests` makes it" in answer.text
+        assert answer.headers["retry-after"] == "2"
 
 
 async def test_metrics_count_by_route_and_not_by_path(web: Web) -> None:

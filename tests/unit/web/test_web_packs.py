@@ -11,7 +11,11 @@ from starlette.exceptions import HTTPException
 from structlog.testing import capture_logs
 from typing_extensions import override
 
-from tailrace.errors import StoreError, StoreUnavailableError
+from tailrace.errors import (
+    StoreError,
+    StoreUnavailableError,
+    TableMissingError,
+)
 from tailrace.settings import Settings
 from tailrace.store import Limits, Result
 from tailrace.store.client import Statistics
@@ -105,7 +109,7 @@ async def test_without_its_tables_the_answer_says_what_makes_them(
     tmp_path: Path, code: int
 ) -> None:
     settings = write_pack(tmp_path, "vessels")
-    store = FakeStore([("ships", StoreError("cannot run the query: unknown", code=code))])
+    store = FakeStore([("ships", TableMissingError("cannot run the query: unknown", code=code))])
     answer = await get(settings, store, "/ships/vasa")
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "application/problem+json"

@@ -1,18 +1,17 @@
 """`/healthz`, `/readyz` and `/metrics`."""
 
+from itertools import chain
+
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from tailrace.errors import StoreError, StoreUnavailableError
-from tailrace.store import Limits
+from tailrace.packs import Pack
 from tailrace.web.context import Context, Shared
+from tailrace.web.panels import tables_there
 from tailrace.web.problems import problem
 
 router = APIRouter(tags=["health"])
-
-_TABLE_IS_THERE = (
-    "SELECT count() FROM system.tables WHERE database = 'logs' AND name = {name:String}"
-)
 
 
 @router.head("/healthz", include_in_schema=False)
@@ -25,7 +24,8 @@ async def healthz() -> Response:
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="Ready to serve", response_class=Response)
 async def readyz(shared: Shared) -> Response:
-    """200 once ClickHouse answers, its tables are there and the collector is ready."""
+    """200 once ClickHouse answers, the tables of the packs that run (TAILRACE_PACKS) are there and the
+    collector is ready; 503 says which part, pack and tables are missing."""
     missing = await _missing(shared)
     if missing:
         return problem(503, f"not ready yet: {missing}", {"Retry-After": "1"})
@@ -33,19 +33,29 @@ async def readyz(shared: Shared) -> Response:
 
 
 async def _missing(shared: Context) -> str | None:
+    wanted = {pack.name: _tables(pack) for pack in shared.packs}
     try:
-        tables = await shared.store.aquery(
-            _TABLE_IS_THERE, {"name": "application_logs"}, limits=Limits(max_seconds=5)
-        )
+        there = await tables_there(shared.store, list(chain.from_iterable(wanted.values())))
     except StoreUnavailableError:
         return f"ClickHouse at {shared.settings.clickhouse_address} does not answer"
     except StoreError as error:
         return str(error)
-    if not tables.value():
-        return "the table logs.application_logs is not there; `tailrace setup` makes it"
+    missing = {name: [one for one in tables if one not in there] for name, tables in wanted.items()}
+    if any(missing.values()):
+        return "; ".join(
+            f"tables of the pack {name!r} are not there: {', '.join(tables)}. "
+            f"`tailrace setup {name}` makes them"
+            for name, tables in missing.items()
+            if tables
+        )
     if not await shared.collector.is_ready():
         return f"the collector at {shared.collector.address} is not ready"
     return None
+
+
+def _tables(pack: Pack) -> list[str]:
+    """The tables that a pack.yaml names."""
+    return sorted({*pack.retention, *([pack.table] if pack.table else ())})
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)

@@ -8,7 +8,6 @@ text index, the condition is written in the form that uses it (`hasAllTokens(low
 `has(attribute_items, 'k=v')`), with an exact check beside it where the index alone says too much.
 """
 
-import difflib
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +16,7 @@ from typing import assert_never
 from tailrace.errors import QueryError
 from tailrace.packs.explore import Kind
 from tailrace.search.fields import LEVELS, level_of
+from tailrace.search.nearest import nearest
 from tailrace.search.parse import parse
 from tailrace.search.syntax import (
     And,
@@ -117,10 +117,10 @@ class _Compiler:
             return column, self.table.fields[column]
         if self.table.attributes is None:
             known = sorted(self.table.known_names())
-            nearest = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5) or known
+            meant = nearest(name, known) or known
             raise QueryError(
                 f"cannot search the field {name!r}: {self.table.name} has none of that name, but "
-                + ", ".join(nearest),
+                + ", ".join(meant),
                 text=self.text,
                 position=position,
             )

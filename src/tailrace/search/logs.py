@@ -7,21 +7,23 @@ page shares one key are its rows put into an order of their own and counted
 (docs/decisions/002-paging.md).
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, NoReturn, Protocol
 
-from tailrace.errors import QueryError, StoreError
+from tailrace.errors import QueryError, StoreError, TableMissingError
 from tailrace.search.cursor import Cursor, Direction
+from tailrace.search.nearest import nearest
 from tailrace.search.parse import parse
 from tailrace.search.query import (
     MAX_LIMIT,
+    Bound,
     LogQuery,
     Order,
     Statement,
     attribute_names_statement,
+    bound_statement,
     instant_statement,
     page_statement,
 )
@@ -29,12 +31,12 @@ from tailrace.search.rows import LogRow, RowId
 from tailrace.search.syntax import Compare, Exists, Match, Range, Regex, leaves
 from tailrace.search.table import Table, usual_table
 from tailrace.store import Limits, Result
+from tailrace.store.client import Statistics
 
 SEARCH_LIMITS: Final = Limits(max_seconds=30, max_rows=MAX_LIMIT + 1)
 _HINT_LIMITS: Final = Limits(max_seconds=0.5)
 _CANNOT_COMPILE_REGEXP: Final = 427
-_NOT_THERE: Final = (60, 81)
-"""ClickHouse's codes for an unknown table and an unknown database."""
+_TYPE_MISMATCH: Final = 53
 
 
 class Reader(Protocol):
@@ -72,6 +74,15 @@ class Page:
     statistics: SearchStatistics
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The rows of a page and one more, in the direction of travel."""
+
+    rows: list[LogRow]
+    statement: Statement
+    statistics: SearchStatistics
+
+
 @dataclass(frozen=True)
 class LogSearch:
     """Answers questions to tables from a store."""
@@ -80,15 +91,42 @@ class LogSearch:
 
     async def page(self, query: LogQuery, now: datetime) -> Page:
         """The rows that `query` asks for; QueryError where it cannot be understood."""
+        try:
+            return await self._page(query, now)
+        except StoreError as error:
+            if query.cursor is not None and error.code == _TYPE_MISMATCH:
+                raise QueryError(
+                    "cannot use this cursor: it is one of another table. Begin again without it"
+                ) from error
+            raise
+
+    async def _page(self, query: LogQuery, now: datetime) -> Page:
         exact = query.cursor is not None and query.cursor.skip > 0
-        statement = page_statement(query, now, exact=exact)
-        result = await self._run(statement, query.table, query.text)
-        rows = [LogRow.of(query.table, values) for values in result.rows]
-        if not exact and len(rows) > query.limit and _share_key(rows, query.order):
-            statement = page_statement(query, now, exact=True)
-            result = await self._run(statement, query.table, query.text)
-            rows = [LogRow.of(query.table, values) for values in result.rows]
-        return _page(query, rows, statement, result)
+        found = await self._find(query, now, exact=exact)
+        # Where the content breaks ties already, there is nothing more to sort by.
+        may_share = not exact and query.table.is_ordered and len(found.rows) > query.limit
+        if may_share and _share_key(found.rows, query.order):
+            found = await self._find(query, now, exact=True)
+        return _page(query, found)
+
+    async def _find(self, query: LogQuery, now: datetime, *, exact: bool) -> _Found:
+        """The rows of a page and one more, in the direction of travel."""
+        table, spent = query.table, list[Statistics]()
+        bound: Bound | None = None
+        if not table.is_ordered:
+            end = await self._run(bound_statement(query, now), table, query.text)
+            spent.append(end.statistics)
+            bound = tuple(end.rows[0]) if end.rows else None
+        statement = page_statement(query, now, exact=exact, bound=bound)
+        result = await self._run(statement, table, query.text)
+        spent.append(result.statistics)
+        if bound is not None and len(result.rows) <= query.limit:
+            # Rows up to the bound were deleted meanwhile: it has come too near.
+            statement = page_statement(query, now, exact=exact)
+            result = await self._run(statement, table, query.text)
+            spent.append(result.statistics)
+        rows = [LogRow.of(table, values) for values in result.rows]
+        return _Found(rows, statement, _sum(spent))
 
     async def row(self, row_id: RowId, table: Table | None = None) -> LogRow | None:
         """One row of a table, by default that of logs, whole; None if it is not there (any more)."""
@@ -116,8 +154,8 @@ class LogSearch:
         known = {str(row[0]) for row in result.rows} | table.known_names()
         for name in map(table.attribute_of, asked):
             if name not in known:
-                nearest = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
-                advice = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
+                meant = nearest(name, known)
+                advice = f" Did you mean {' or '.join(meant)}?" if meant else ""
                 return f"No recent row has a field {name!r}.{advice}"
         return None
 
@@ -126,13 +164,13 @@ class LogSearch:
             return await self.store.aquery(
                 statement.sql, statement.parameters, limits=SEARCH_LIMITS
             )
+        except TableMissingError as error:
+            raise TableMissingError(
+                f"cannot search {table.name}, which is not there: `tailrace setup {table.pack}` "
+                "makes it",
+                code=error.code,
+            ) from error
         except StoreError as error:
-            if error.code in _NOT_THERE:
-                raise StoreError(
-                    f"cannot search {table.name}, which is not there: `tailrace setup {table.pack}` "
-                    "makes it",
-                    code=error.code,
-                ) from error
             raise_as_query_error(error, text)
 
 
@@ -150,16 +188,20 @@ def raise_as_query_error(error: StoreError, text: str) -> NoReturn:
     raise error
 
 
-def _page(query: LogQuery, rows: Sequence[LogRow], statement: Statement, result: Result) -> Page:
-    direction: Direction = query.cursor.direction if query.cursor else "older"
-    shown, onward = _cut(query, rows, direction)
-    back = _back(query, shown, direction)
-    statistics = SearchStatistics(
-        result.statistics.rows_read,
-        result.statistics.bytes_read,
-        round(result.statistics.elapsed_ms, 1),
-        result.statistics.limit,
+def _sum(spent: Sequence[Statistics]) -> SearchStatistics:
+    """What several statements took together."""
+    return SearchStatistics(
+        sum(one.rows_read for one in spent),
+        sum(one.bytes_read for one in spent),
+        round(sum(one.elapsed_ms for one in spent), 1),
+        spent[-1].limit,
     )
+
+
+def _page(query: LogQuery, found: _Found) -> Page:
+    direction: Direction = query.cursor.direction if query.cursor else "older"
+    shown, onward = _cut(query, found.rows, direction)
+    back = _back(query, shown, direction)
     if direction == "newer":
         shown = shown[::-1]
         older, newer = back, onward
@@ -168,7 +210,7 @@ def _page(query: LogQuery, rows: Sequence[LogRow], statement: Statement, result:
     here = _cursor(query, "older", shown[0], inclusive=True) if shown else None
     if query.cursor is not None and query.cursor.skip:
         here = query.cursor
-    return Page(shown, older, newer, here, statement, statistics)
+    return Page(shown, older, newer, here, found.statement, found.statistics)
 
 
 def _cut(

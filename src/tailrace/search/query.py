@@ -6,6 +6,8 @@ arrival (docs/decisions/002-paging.md), and cut by a keyset cursor, so that the 
 what the first does.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Self
@@ -14,11 +16,14 @@ from tailrace.errors import QueryError
 from tailrace.search.compile import Parameters, ParameterValue, compile_search
 from tailrace.search.cursor import Cursor, KeyValue
 from tailrace.search.fields import level_of
-from tailrace.search.table import Table, usual_table
+from tailrace.search.table import NUMBER, Table, usual_table
 from tailrace.search.times import TimeRange
 
 MAX_LIMIT: Final = 1_000
 
+_NUMBER: Final = re.compile(
+    r"-?(?:\d{1,80}(?:\.\d{1,80})?(?:e[+-]?\d{1,3})?|inf)|true|false", re.ASCII
+)
 _LARGEST: Final = {"Int64": 2**63 - 1, "UInt64": 2**64 - 1}
 
 
@@ -43,7 +48,7 @@ class Order:
         name = self.column or table.label(table.time)
         return f"-{name}" if self.descending else name
 
-    def key(self, table: Table) -> tuple[tuple[str, str], ...]:
+    def key(self, table: Table) -> "Key":
         """The expressions that sort, with their types; all but total, see `page_statement`."""
         first = table.order_of(self.column) if self.column else None
         return (first, *table.tie_breakers) if first else table.tie_breakers
@@ -117,36 +122,79 @@ def _one_of(table: Table, column: str, values: tuple[str, ...], parameters: Para
     return f"{subject} IN ({', '.join(parameters.text(value) for value in typed)})"
 
 
-def page_statement(query: LogQuery, now: datetime, *, exact: bool = False) -> Statement:
+Key = tuple[tuple[str, str], ...]
+"""The expressions that sort, with their types."""
+
+Bound = tuple[KeyValue, ...]
+"""A place in an order, without what breaks ties in the end."""
+
+
+def bound_statement(query: LogQuery, now: datetime) -> Statement:
+    """Where a page ends at the latest, in the order without its last part; no row for a last page.
+
+    Rows that the page's start may share that place with are not counted, so it is never too near.
+    """
+    parameters = Parameters()
+    where = [condition(query, parameters, now)]
+    cursor, key = query.cursor, query.order.key(query.table)[:-1]
+    descending = _is_descending(query)
+    if cursor is not None:
+        where.append(
+            _beyond(
+                key,
+                cursor.key[:-1],
+                query.table,
+                parameters,
+                _operator(descending=descending, inclusive=False),
+            )
+        )
+    columns = [_readable(part, query.table) for part in key]
+    sql = (
+        f"SELECT {', '.join(columns)}\n"
+        f"FROM {query.table.name}\n"
+        f"{_where(where)}{_order_by([name for name, _ in key], descending=descending)}\n"
+        f"LIMIT 1 OFFSET {query.limit}"
+    )
+    return statement_of(sql, parameters)
+
+
+def page_statement(
+    query: LogQuery, now: datetime, *, exact: bool = False, bound: Bound | None = None
+) -> Statement:
     """One page, and one row more, which tells whether another page follows.
 
     Rows come in the direction of the cursor: for `newer` that is the reverse of the page's order.
     Rows that share their whole key come in any order, unless `exact`, which sorts them by
     their content. That reads every column of every row on the way (at 10 million rows 60–250 ms in
-    place of 9–30), so it is for a page that has no other boundary to end at.
+    place of 9–30), so it is for a page that has no other boundary to end at. None is read that is
+    beyond `bound`.
     """
     parameters = Parameters()
     where = [condition(query, parameters, now)]
     cursor, order, table = query.cursor, query.order, query.table
     key = order.key(table)
-    descending = order.descending
+    descending = _is_descending(query)
     offset = ""
     if cursor is not None:
-        descending = descending == (cursor.direction == "older")
-        where.append(_beyond(cursor, query, parameters, descending=descending))
+        operator = _operator(descending=descending, inclusive=cursor.inclusive)
+        where.append(_beyond(key, cursor.key, table, parameters, operator))
         if cursor.skip:
             offset = f" OFFSET {parameters.bind(cursor.skip, 'UInt64')}"
-    where = [part for part in where if part != "1"]
-    direction = "DESC" if descending else "ASC"
+    if bound is not None:
+        operator = _operator(descending=not descending, inclusive=True)
+        where.append(_beyond(key[:-1], bound, table, parameters, operator))
     sorted_by = [expression for expression, _ in key] + ([table.content] if exact else [])
     columns = table.row_columns(cut=True)
     if order.column:
-        columns.append(key[0][0])
+        columns.append(_readable(key[0], table))
+    if bound is not None:
+        # Sorted by a column itself, ClickHouse (26.9) looks for the greatest while it reads, and no
+        # longer leaves the other columns of rows that are beyond the bound unread.
+        sorted_by[0] = f"identity({sorted_by[0]})"
     sql = (
         f"SELECT {', '.join(columns)}\n"
         f"FROM {table.name}\n"
-        + (f"WHERE {' AND '.join(where)}\n" if where else "")
-        + f"ORDER BY {', '.join(f'{name} {direction}' for name in sorted_by)}\n"
+        f"{_where(where)}{_order_by(sorted_by, descending=descending)}\n"
         f"LIMIT {query.limit + 1}{offset}"
     )
     return statement_of(sql, parameters)
@@ -175,24 +223,54 @@ def attribute_names_statement(table: Table) -> Statement:
     )
 
 
-def _beyond(cursor: Cursor, query: LogQuery, parameters: Parameters, *, descending: bool) -> str:
-    """The rows beyond the cursor's key; the first part alone prunes by the primary key."""
-    operator = "<" if descending else ">"
-    key = query.order.key(query.table)
+def _is_descending(query: LogQuery) -> bool:
+    """The direction of travel: that of the order, or for newer pages its reverse."""
+    return query.order.descending == (query.cursor is None or query.cursor.direction == "older")
+
+
+def _operator(*, descending: bool, inclusive: bool) -> str:
+    return ("<" if descending else ">") + ("=" if inclusive else "")
+
+
+def _where(conditions: list[str]) -> str:
+    said = [one for one in conditions if one != "1"]
+    return f"WHERE {' AND '.join(said)}\n" if said else ""
+
+
+def _order_by(expressions: list[str], *, descending: bool) -> str:
+    direction = "DESC" if descending else "ASC"
+    return f"ORDER BY {', '.join(f'{one} {direction}' for one in expressions)}"
+
+
+def _beyond(
+    key: Key, values: Sequence[KeyValue], table: Table, parameters: Parameters, operator: str
+) -> str:
+    """The rows beyond a key's values; the first part alone prunes by the primary key."""
     bound = [
-        _bind_key(parameters, part, value, query.table)
-        for part, value in zip(key, cursor.key, strict=True)
+        _bind_key(parameters, part, value, table) for part, value in zip(key, values, strict=True)
     ]
     names = [name for name, _ in key]
-    nested = f"{names[-1]} {operator}{'=' if cursor.inclusive else ''} {bound[-1]}"
+    nested = f"{names[-1]} {operator} {bound[-1]}"
+    if len(names) == 1:
+        return nested
+    strictly = operator[0]
     for name, value in zip(reversed(names[:-1]), reversed(bound[:-1]), strict=True):
-        nested = f"({name} {operator} {value} OR ({name} = {value} AND {nested}))"
-    return f"{names[0]} {operator}= {bound[0]} AND {nested}"
+        nested = f"({name} {strictly} {value} OR ({name} = {value} AND {nested}))"
+    return f"{names[0]} {strictly}= {bound[0]} AND {nested}"
+
+
+def _readable(part: tuple[str, str], table: Table) -> str:
+    """An expression that sorts, as `KeyValue`s have it."""
+    name, kind = part
+    if name == table.time:
+        return table.time_ns
+    return f"toString({name})" if kind == NUMBER else name
 
 
 def _bind_key(parameters: Parameters, part: tuple[str, str], value: KeyValue, table: Table) -> str:
     name, kind = part
-    placeholder = parameters.bind(value, kind)
+    # A text is taken for a number of the column's own type, which no other type would be for all.
+    placeholder = parameters.bind(value, "String" if kind == NUMBER else kind)
     return f"fromUnixTimestamp64Nano({placeholder}, 'UTC')" if name == table.time else placeholder
 
 
@@ -211,7 +289,7 @@ def _check_cursor(cursor: Cursor, order: Order, table: Table) -> None:
 def _fits(value: KeyValue, kind: str) -> bool:
     if kind == "String":
         return isinstance(value, str)
-    if kind == "Float64":
-        return isinstance(value, int | float)
+    if kind == NUMBER:
+        return isinstance(value, str) and _NUMBER.fullmatch(value) is not None
     least = -(2**63) if kind == "Int64" else 0
     return isinstance(value, int) and least <= value <= _LARGEST[kind]

@@ -17,6 +17,8 @@ from tailrace.search.table import MESSAGE_CHARACTERS, Table
 
 _ID: Final = struct.Struct(">qQI")
 _NANOS_A_SECOND: Final = 1_000_000_000
+_MOST_EXACT: Final = 2**53 - 1
+"""The greatest whole number that JavaScript, as most readers of JSON, holds exactly (RFC 7493)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class LogRow:
     """Every field but the time, by its column; moments as nanoseconds since 1970."""
     truncated: bool = False
     order_value: str | int | float | None = None
+    copy: int = 1
+    """Its number among rows that are alike in every field, where they were counted."""
 
     @classmethod
     def of(cls, table: Table, answer: Sequence[Any]) -> Self:
@@ -108,9 +112,12 @@ class LogRow:
         value = self.values[column]
         if self.table.fields[column] in ("moment", "second"):
             return iso_of_ns(value)
-        if isinstance(value, float | Decimal):
-            number = float(value)
-            return str(int(number)) if number.is_integer() else str(number)
+        if isinstance(value, Decimal):
+            return f"{value.normalize():f}"
+        if isinstance(value, float) and value.is_integer():
+            return str(int(value))
+        if isinstance(value, bool):
+            return str(value).lower()
         return str(value)
 
     def key(self, order: Order) -> tuple[KeyValue, ...]:
@@ -121,7 +128,7 @@ class LogRow:
         return (self.order_value, *tie_breakers)
 
     def to_json(self) -> dict[str, object]:
-        """The row as the API gives it: whole numbers beyond 64 bits as text."""
+        """The row as the API gives it: numbers that scripts cannot hold exactly are texts."""
         row: dict[str, object] = {"id": self.row_id.encode()}
         for column, kind in self.table.fields.items():
             if column == self.table.time:
@@ -132,13 +139,15 @@ class LogRow:
                 row[column] = _json_value(self.values[column])
         if self.truncated:
             row["truncated"] = True
+        if self.copy > 1:
+            row["copy"] = self.copy
         return row
 
 
 def _json_value(value: Any) -> object:
     if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return float(value) if Decimal(str(float(value))) == value else f"{value.normalize():f}"
+    if isinstance(value, int) and abs(value) > _MOST_EXACT:
         return str(value)
     return value
 

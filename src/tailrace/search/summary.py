@@ -1,19 +1,21 @@
 """What lies around the rows: counts over time, and of the values of each filter.
 
-A summary reads every row of the range, so it has a time limit; one that is cut is left out by whoever
-asked, and said to be. Its SQL uses `countIf` for the levels, which at 10 million rows takes a fifth
+A summary reads every row of the range, so it has a time limit for all its statements together; one that
+is cut is left out by whoever asked, and said to be. Its SQL uses `countIf` for the levels, which at 10 million rows takes a fifth
 of what grouping by level takes.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from tailrace.clock import Clock, SystemClock
+from tailrace.errors import StoreError, StoreUnavailableError
 from tailrace.search.compile import Parameters
 from tailrace.search.logs import Reader
 from tailrace.search.query import LogQuery, Statement, condition, statement_of
 from tailrace.search.times import TimeRange
-from tailrace.store import Limits
+from tailrace.store import Limits, Result
 
 BUCKETS: Final = 96
 FACET_VALUES: Final = 12
@@ -65,25 +67,28 @@ class FacetValue:
     count: int
 
 
-Facets = dict[str, tuple[FacetValue, ...]]
+Facets = dict[str, tuple[FacetValue, ...] | None]
+"""By filter; None where counting took too long."""
 
 
 @dataclass(frozen=True)
 class Summaries:
-    """Counts from a store, each within `limits`."""
+    """Counts from a store, each of them within `limits`."""
 
     store: Reader
     limits: Limits
+    clock: Clock = field(default_factory=SystemClock)
 
     async def histogram(self, query: LogQuery, now: datetime) -> Histogram | None:
         """Counts over the query's range, or over all there is; None where there are no rows."""
-        start, end = await self._span(query, now)
+        deadline = self._deadline()
+        start, end = await self._span(query, now, deadline)
         if start is None or end is None or start >= end:
             return None
         step = step_for(end - start)
         first = _floor(start, step)
         statement = histogram_statement(query, first, step, now)
-        result = await self.store.aquery(statement.sql, statement.parameters, limits=self.limits)
+        result = await self._ask(statement, deadline)
         counts = {int(row[0]): row for row in result.rows}
         length = min(2 * BUCKETS, -((first - end) // step))
         buckets = tuple(
@@ -104,24 +109,37 @@ class Summaries:
         Each is counted without its own filter, so that one can change to another value.
         """
         found: Facets = {}
+        deadline = self._deadline()
         for facet in query.table.filters:
             statement = facet_statement(without_facet(query, facet), facet, now)
-            result = await self.store.aquery(
-                statement.sql, statement.parameters, limits=self.limits
-            )
-            found[facet] = tuple(FacetValue(str(row[0]), int(row[1])) for row in result.rows)
+            try:
+                result = await self._ask(statement, deadline)
+            except StoreUnavailableError:
+                raise
+            except StoreError:
+                found[facet] = None
+            else:
+                found[facet] = tuple(FacetValue(str(row[0]), int(row[1])) for row in result.rows)
         return found
 
+    def _deadline(self) -> float:
+        return self.clock.monotonic() + self.limits.max_seconds
+
+    async def _ask(self, statement: Statement, deadline: float) -> Result:
+        """An answer in the time that is left; StoreError where there is none."""
+        left_secs = deadline - self.clock.monotonic()
+        if left_secs <= 0:
+            raise StoreError(f"cannot count within {self.limits.max_seconds:g} s")
+        limits = replace(self.limits, max_seconds=left_secs)
+        return await self.store.aquery(statement.sql, statement.parameters, limits=limits)
+
     async def _span(
-        self, query: LogQuery, now: datetime
+        self, query: LogQuery, now: datetime, deadline: float
     ) -> tuple[datetime | None, datetime | None]:
         """The query's range, its open ends closed by the rows that there are."""
         start, end = query.range.start, query.range.end
         if start is None or end is None:
-            statement = span_statement(query, now)
-            result = await self.store.aquery(
-                statement.sql, statement.parameters, limits=self.limits
-            )
+            result = await self._ask(span_statement(query, now), deadline)
             if not result.rows or not result.rows[0][2]:
                 return None, None
             least, greatest = (datetime.fromtimestamp(int(x), UTC) for x in result.rows[0][:2])

@@ -14,9 +14,13 @@ from tailrace.packs import Pack
 from tailrace.packs.explore import Explore, Kind
 from tailrace.packs.registry import BUILT_IN, read_pack
 from tailrace.search.fields import ATTRIBUTES_PREFIX, LEVELS
+from tailrace.search.nearest import nearest
 
 MESSAGE_CHARACTERS: Final = 10_000
 """A message in a list is cut here and marked so; the row by itself is whole."""
+
+NUMBER: Final = "Number"
+"""The type of what sorts by a number: that of the column, whichever it is."""
 
 _LEVEL_NAMES: Final = ", ".join(f"'{name}'" for name in LEVELS)
 _USUAL: Final = "logs"
@@ -116,6 +120,12 @@ class Table:
         return self.explore.place or self.content
 
     @property
+    def is_ordered(self) -> bool:
+        """Whether a column orders rows of one time. Where their content does, every column has to be
+        read to sort them."""
+        return self.explore.place is not None
+
+    @property
     def tie_breakers(self) -> tuple[tuple[str, str], ...]:
         """What rows are ordered by in the end, with their types."""
         return ((self.time, "Int64"), (self.place, "UInt64"))
@@ -138,7 +148,7 @@ class Table:
             case "message":
                 return f"leftUTF8({column}, 200)", "String"
             case "number":
-                return f"toFloat64({column})", "Float64"
+                return column, NUMBER
             case "moment" | "second":
                 return self.nanos(column), "Int64"
             case "attributes":
@@ -186,11 +196,23 @@ class Tables:
 
     def find(self, name: str) -> Table:
         """The table called `database.table`, or `table` for short; '' is the first."""
-        for table in self.all:
-            if name in ("", table.name, table.name.rpartition(".")[2]):
-                return table
-        names = ", ".join(table.name for table in self.all) or "none"
-        raise QueryError(f"cannot search the table {name!r}: there are {names}")
+        if not name and self.all:
+            return self.all[0]
+        by_name = {table.name: table for table in self.all}
+        if name in by_name:
+            return by_name[name]
+        meant = [full for full in by_name if full.rpartition(".")[2] == name]
+        if len(meant) == 1:
+            return by_name[meant[0]]
+        if meant:
+            raise QueryError(f"cannot tell which table {name!r} is: {' or '.join(meant)}")
+        shorts = {full.rpartition(".")[2]: full for full in by_name}
+        alike = dict.fromkeys(shorts.get(one, one) for one in nearest(name, {*by_name, *shorts}))
+        advice = f"did you mean {' or '.join(alike)}? T" if alike else "t"
+        shown = name if len(name) <= 60 else f"{name[:60]}…"
+        raise QueryError(
+            f"cannot search the table {shown!r}: {advice}here are {', '.join(by_name) or 'none'}"
+        )
 
 
 @cache

@@ -6,13 +6,17 @@ later. So a poll looks back over rows that were seen already, a little every tim
 every now and then, and remembers which it gave. The event's own time plays no part: an event that is
 a year old arrives now.
 
+Rows that are alike in every field arrived in one millisecond, so a look that sees one sees all of them:
+what is remembered is how many, and each further one is given as a copy with a number of its own.
+
 A burst is cut, never queued: a poll gives the newest MAX_ROWS rows of a filter and counts the others.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from tailrace.errors import QueryError
 from tailrace.search.compile import Parameters
@@ -31,6 +35,15 @@ _MAX_IDS: Final = 5_000
 _LIMITS: Final = Limits(max_seconds=10, max_rows=1_000_000)
 
 _Key = tuple[int, int, int]
+_Copy = tuple[_Key, int]
+"""A row by its key, and its number among those that are alike: 1, 2, …"""
+
+
+class _Given(NamedTuple):
+    """How many rows of one key a filter was given, and when they arrived."""
+
+    copies: int
+    arrived_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +65,8 @@ class Follower:
     table: Table = field(default_factory=usual_table)
     _watermark_ms: int | None = None
     _polls: int = 0
-    _given: dict[LogQuery, dict[_Key, int]] = field(default_factory=dict)
-    """What each filter was given, with the arrival in ms."""
+    _given: dict[LogQuery, dict[_Key, _Given]] = field(default_factory=dict)
+    """What each filter was given."""
 
     def __post_init__(self) -> None:
         check_can_follow(self.table)
@@ -68,19 +81,20 @@ class Follower:
         since = self._watermark_ms - (LONG_LOOK_BACK_MS if far else LOOK_BACK_MS)
         statement = arrivals_statement(self.table, filters, since, now)
         found = await self.store.aquery(statement.sql, statement.parameters, limits=_LIMITS)
-        arrived_ms = {(row[0], row[1], row[2]): int(row[3]) for row in found.rows}
-        fresh: list[list[_Key]] = []
-        for number, query in enumerate(filters):
-            keys = dict.fromkeys((row[0], row[1], row[2]) for row in found.rows if row[4][number])
-            given = self._given.get(query, {})
-            fresh.append([key for key in keys if key not in given])
-        rows = await self._read([key for keys in fresh for key in keys[:MAX_ROWS]])
+        arrived_ms = {_key(row): int(row[3]) for row in found.rows}
+        fresh = [
+            list(_unseen(found.rows, number, self._given.get(query, {})))
+            for number, query in enumerate(filters)
+        ]
+        rows = await self._read([key for copies in fresh for key, _ in copies[:MAX_ROWS]])
         news = []
         for query, unseen in zip(filters, fresh, strict=True):
             # What was there before anybody watched is no loss when it is cut.
             is_first = query not in self._given
             news.append(_news(unseen[:MAX_ROWS] if is_first else unseen, rows))
-            self._given.setdefault(query, {}).update((key, arrived_ms[key]) for key in unseen)
+            given = self._given.setdefault(query, {})
+            for key, copy in unseen:
+                given[key] = _Given(copy, arrived_ms[key])
         if found.rows:
             self._watermark_ms = max(self._watermark_ms, *arrived_ms.values())
         return news
@@ -105,7 +119,7 @@ class Follower:
         """Drop what can no longer come up: filters that nobody has, rows too long ago."""
         oldest_ms = (self._watermark_ms or 0) - 2 * LONG_LOOK_BACK_MS
         self._given = {
-            query: {key: arrived_ms for key, arrived_ms in given.items() if arrived_ms >= oldest_ms}
+            query: {key: one for key, one in given.items() if one.arrived_ms >= oldest_ms}
             if self._polls % _LONG_EVERY == 0
             else given
             for query, given in self._given.items()
@@ -163,6 +177,28 @@ def rows_statement(table: Table, keys: Sequence[_Key]) -> Statement:
     )
 
 
-def _news(keys: Sequence[_Key], rows: dict[_Key, LogRow]) -> News:
-    shown = [rows[key] for key in reversed(keys[:MAX_ROWS]) if key in rows]
-    return News(tuple(shown), max(0, len(keys) - MAX_ROWS))
+def _key(row: Sequence[Any]) -> _Key:
+    return (row[0], row[1], row[2])
+
+
+def _unseen(
+    found: Sequence[Sequence[Any]], number: int, given: Mapping[_Key, _Given]
+) -> Iterator[_Copy]:
+    """What a filter matches, by its number, and was not given yet, in the order in which it was found.
+
+    The count of a key only grows, until its rows are deleted: then nothing is new.
+    """
+    seen: Counter[_Key] = Counter()
+    for row in found:
+        if row[4][number]:
+            key = _key(row)
+            seen[key] += 1
+            if key not in given or seen[key] > given[key].copies:
+                yield key, seen[key]
+
+
+def _news(copies: Sequence[_Copy], rows: Mapping[_Key, LogRow]) -> News:
+    shown = [
+        replace(rows[key], copy=copy) for key, copy in reversed(copies[:MAX_ROWS]) if key in rows
+    ]
+    return News(tuple(shown), max(0, len(copies) - MAX_ROWS))

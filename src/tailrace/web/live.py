@@ -89,6 +89,14 @@ class _Group:
     recent: deque[LogRow] = field(default_factory=lambda: deque(maxlen=MAX_ROWS))
 
 
+@dataclass
+class _Reading:
+    """How one table is read; `retry_at` is when to try again, 0 while all is well."""
+
+    follower: Follower
+    retry_at: float = 0.0
+
+
 class LiveHub:
     """Reads for all watchers. `run` for as long as the process serves."""
 
@@ -133,15 +141,11 @@ class LiveHub:
         loop = asyncio.get_running_loop()
         while True:
             await self._somebody.wait()
-            followers: dict[Table, Follower] = {}
-            in_trouble = False
+            readers: dict[Table, _Reading] = {}
             while self._groups:
                 began = loop.time()
-                in_trouble = await self._poll(followers, in_trouble)
-                took = loop.time() - began
-                await asyncio.sleep(
-                    RETRY_SECS if in_trouble else max(POLL_SECS, _BUSY_SHARE * took)
-                )
+                await self._poll(readers, began)
+                await asyncio.sleep(max(POLL_SECS, _BUSY_SHARE * (loop.time() - began)))
 
     def stop(self) -> None:
         """End every stream, so that the server can end."""
@@ -150,25 +154,32 @@ class LiveHub:
             for watcher in group.watchers:
                 watcher.end()
 
-    async def _poll(self, followers: dict[Table, Follower], in_trouble: bool) -> bool:
-        """Look once at each table and hand out; whether there was trouble."""
+    async def _poll(self, readers: dict[Table, _Reading], time: float) -> None:
+        """Look once at each table and hand out. One that cannot be read keeps no other waiting."""
         by_table: dict[Table, list[LogQuery]] = {}
         for query in self._groups:
             by_table.setdefault(query.table, []).append(query)
-        for table in set(followers) - set(by_table):
-            del followers[table]
+        for table in set(readers) - set(by_table):
+            del readers[table]
+        for table, filters in by_table.items():
+            reading = readers.setdefault(table, _Reading(Follower(self._store, table)))
+            if time >= reading.retry_at:
+                await self._look(reading, filters, time)
+
+    async def _look(self, reading: _Reading, filters: list[LogQuery], time: float) -> None:
+        table = reading.follower.table
         try:
-            for table, filters in by_table.items():
-                follower = followers.setdefault(table, Follower(self._store, table))
-                self._hand_out(filters, await follower.poll(filters, self._now()))
+            news = await reading.follower.poll(filters, self._now())
         except StoreError as error:
-            if not in_trouble:
-                _log.warning("live tail cannot read the table", error=str(error))
-                self._tell_all(Trouble(str(error)))
-            return True
-        if in_trouble:
-            self._tell_all(Trouble(None))
-        return False
+            if not reading.retry_at:
+                _log.warning("live tail cannot read", table=table.name, error=str(error))
+                self._tell(table, Trouble(str(error)))
+            reading.retry_at = time + RETRY_SECS
+            return
+        if reading.retry_at:
+            reading.retry_at = 0.0
+            self._tell(table, Trouble(None))
+        self._hand_out(filters, news)
 
     def _hand_out(self, filters: list[LogQuery], news: list[News]) -> None:
         for query, found in zip(filters, news, strict=True):
@@ -178,7 +189,7 @@ class LiveHub:
                 for watcher in group.watchers:
                     watcher.offer(found)
 
-    def _tell_all(self, event: Event) -> None:
-        for group in self._groups.values():
-            for watcher in group.watchers:
+    def _tell(self, table: Table, event: Event) -> None:
+        for query, group in self._groups.items():
+            for watcher in group.watchers if query.table is table else ():
                 watcher.offer(event)

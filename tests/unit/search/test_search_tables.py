@@ -1,19 +1,29 @@
 """Searches of a table that is not that of logs: what its pack says of it is all that is known."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from tailrace.errors import QueryError
+from tailrace.errors import QueryError, StoreError
 from tailrace.packs.explore import Explore
 from tailrace.search.compile import Parameters, compile_search
-from tailrace.search.query import LogQuery, Order, condition, page_statement
+from tailrace.search.cursor import Cursor
+from tailrace.search.logs import LogSearch
+from tailrace.search.query import LogQuery, Order, bound_statement, condition, page_statement
 from tailrace.search.rows import LogRow
-from tailrace.search.summary import facet_statement, histogram_statement, without_facet
+from tailrace.search.summary import (
+    FacetValue,
+    Summaries,
+    facet_statement,
+    histogram_statement,
+    without_facet,
+)
 from tailrace.search.table import Table, Tables, usual_table
 from tailrace.search.tail import Follower
-from tailrace.testing import FakeStore
+from tailrace.store import Limits
+from tailrace.testing import FakeStore, ManualClock
 
 NOW = datetime(2026, 11, 22, 10, 42, tzinfo=UTC)
 SAID: dict[str, Any] = {
@@ -105,7 +115,7 @@ def test_counts_over_time_have_no_bands_without_a_level() -> None:
         ("", ["Int64", "UInt64"]),
         ("-at", ["Int64", "UInt64"]),
         ("who", ["String", "Int64", "UInt64"]),
-        ("-sacks", ["Float64", "Int64", "UInt64"]),
+        ("-sacks", ["Number", "Int64", "UInt64"]),
     ],
 )
 def test_orders_are_by_the_columns_of_the_list(order: str, kinds: list[str]) -> None:
@@ -115,9 +125,87 @@ def test_orders_are_by_the_columns_of_the_list(order: str, kinds: list[str]) -> 
     assert "ORDER BY" in page_statement(LogQuery(order=parsed, table=MILL), NOW).sql
 
 
+@pytest.mark.parametrize(
+    ("value", "fits"),
+    [
+        ("-12", True), (str(2**200), True), ("0.125", True), ("1e300", True), ("-inf", True),
+        ("true", True), ("", False), ("1)", False), ("nan", False), ("1 OR 1", False), (7, False),
+        ("9" * 81, False),
+    ],
+)  # fmt: skip
+def test_a_cursors_number_is_a_text_that_is_one(value: str | int, fits: bool) -> None:
+    cursor = Cursor("-sacks", "older", (value, 7, 8))
+    order = Order("sacks")
+    if not fits:
+        with pytest.raises(QueryError, match="its key does not fit its order"):
+            LogQuery(table=MILL, order=order, cursor=cursor)
+        return
+    statement = page_statement(LogQuery(table=MILL, order=order, cursor=cursor), NOW)
+    assert "WHERE sacks <= {p0:String} AND (sacks < {p0:String} OR " in statement.sql
+    assert "toString(sacks)\nFROM" in statement.sql
+    assert statement.parameters["p0"] == value
+
+
 def test_an_order_by_what_is_not_in_the_list_is_refused() -> None:
     with pytest.raises(QueryError, match="cannot sort by 'note': use at, who or sacks"):
         Order.parse("note", MILL)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "where", "order"),
+    [
+        ({}, "", "at DESC"),
+        ({"text": "who:Ada"}, "WHERE miller = {p0:String}\n", "at DESC"),
+        (
+            {"cursor": Cursor("-at", "older", (7, 8))},
+            "WHERE at < fromUnixTimestamp64Nano({p0:Int64}, 'UTC')\n",
+            "at DESC",
+        ),
+        (
+            {"cursor": Cursor("-at", "newer", (7, 8), inclusive=True)},
+            "WHERE at > fromUnixTimestamp64Nano({p0:Int64}, 'UTC')\n",
+            "at ASC",
+        ),
+        (
+            {
+                "order": Order("who", descending=False),
+                "cursor": Cursor("who", "older", ("A", 7, 8)),
+            },
+            "WHERE miller >= {p0:String} AND (miller > {p0:String} OR (miller = {p0:String} AND "
+            "at > fromUnixTimestamp64Nano({p1:Int64}, 'UTC')))\n",
+            "miller ASC, at ASC",
+        ),
+    ],
+)
+def test_where_a_page_ends_is_found_without_the_content(
+    parameters: dict[str, Any], where: str, order: str
+) -> None:
+    sql = bound_statement(LogQuery(table=MILL, limit=20, **parameters), NOW).sql
+    assert sql.endswith(f"FROM mill.grain\n{where}ORDER BY {order}\nLIMIT 1 OFFSET 20")
+    assert "cityHash64" not in sql
+
+
+async def test_a_page_reads_up_to_its_bound() -> None:
+    stored = (5_000_000_000, 9, "Ada", 1, "x", 1)
+    store = FakeStore([("OFFSET 1", [(5_000_000_000,)]), ("WHERE at >= ", [stored, stored])])
+    page = await LogSearch(store).page(LogQuery(table=MILL, limit=1), NOW)
+    assert page.statement.parameters == {"p0": 5_000_000_000}
+    assert page.statistics.rows_read == 3
+    assert page.older is not None
+    # Where rows were deleted up to there meanwhile, the page is looked for without it.
+    store.answers[1:] = [("WHERE at >= ", [stored]), ("mill.grain", [stored, stored])]
+    page = await LogSearch(store).page(LogQuery(table=MILL, limit=1), NOW)
+    assert page.statement.parameters == {}
+    assert page.older is not None
+
+
+async def test_counts_that_took_too_long_are_told_from_those_of_nothing() -> None:
+    clock = ManualClock()
+    slow = StoreError("cannot run the query: too slow", code=159)
+    store = FakeStore([("GROUP BY sacks", slow), ("GROUP BY miller", [("Ada", 2)])])
+    table = Table("mill.grain", Explore.model_validate(SAID | {"filters": ["sacks", "miller"]}), "")
+    facets = await Summaries(store, Limits(), clock).facets(LogQuery(table=table), NOW)
+    assert facets == {"sacks": None, "who": (FacetValue("Ada", 2),)}
 
 
 def test_a_row_has_its_tables_fields() -> None:
@@ -132,6 +220,27 @@ def test_a_row_has_its_tables_fields() -> None:
     assert row.level == ""
 
 
+@pytest.mark.parametrize(
+    ("value", "text", "in_json"),
+    [
+        (2**53 - 1, "9007199254740991", 9007199254740991),
+        (-(2**53), "-9007199254740992", "-9007199254740992"),
+        (2**127, str(2**127), str(2**127)),
+        (Decimal("0.532000"), "0.532", 0.532),
+        (Decimal("1E+3"), "1000", 1000.0),
+        (Decimal("12345678901234567.125"), "12345678901234567.125", "12345678901234567.125"),
+        (1e16, "10000000000000000", 1e16),
+        (0.1, "0.1", 0.1),
+        (True, "true", True),
+    ],
+)
+def test_numbers_are_exact_as_text_and_in_json(value: Any, text: str, in_json: object) -> None:
+    row = LogRow.of(MILL, (0, 9, "Ada", value, "x", 1))
+    assert row.text("sacks") == text
+    assert row.to_json()["sacks"] == in_json
+    assert isinstance(row.to_json()["sacks"], type(in_json))
+
+
 def test_a_table_without_arrivals_cannot_be_followed() -> None:
     with pytest.raises(QueryError, match=r"cannot follow mill\.grain"):
         Follower(FakeStore(), MILL)
@@ -143,6 +252,30 @@ def test_tables_are_found_by_either_name_and_said_where_unknown() -> None:
     assert tables.find("mill.grain") is tables.find("grain") is MILL
     with pytest.raises(QueryError, match=r"'flour': there are logs\.application_logs, mill\.grain"):
         tables.find("flour")
+    with pytest.raises(
+        QueryError, match=r"'mil\.grains': did you mean mill\.grain\? There are logs"
+    ):
+        tables.find("mil.grains")
+    with pytest.raises(QueryError, match=r"'Grain': did you mean mill\.grain\?"):
+        tables.find("Grain")
+
+
+def test_a_short_name_of_two_tables_means_neither() -> None:
+    other = Table("baker.grain", MILL.explore, "baker")
+    tables = Tables((MILL, other))
+    assert tables.find("baker.grain") is other
+    with pytest.raises(QueryError, match=r"'grain' is: mill\.grain or baker\.grain"):
+        tables.find("grain")
+    with pytest.raises(QueryError, match=r"cannot search the table '': there are none"):
+        Tables(()).find("")
+
+
+@pytest.mark.parametrize("name", ["x\0y", "'; DROP TABLE logs.rejected; --", "🦉", "a" * 5000, "`"])
+def test_a_hostile_name_is_quoted_and_no_more(name: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        Tables((MILL,)).find(name)
+    assert "\0" not in str(caught.value)
+    assert len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tailrace.errors import StoreUnavailableError, UsageError
+from tailrace.errors import StoreUnavailableError, TableMissingError, UsageError
+from tailrace.packs.explore import Explore
 from tailrace.search.query import LogQuery
 from tailrace.search.rows import LogRow
-from tailrace.search.table import usual_table
+from tailrace.search.table import Table, usual_table
 from tailrace.search.tail import MAX_ROWS, Follower, News
 from tailrace.testing import FakeStore
 from tailrace.web.live import MAX_WAITING, LiveHub, Trouble, Watcher
@@ -44,6 +45,26 @@ async def test_a_row_is_given_once_although_polls_overlap() -> None:
     store.answers[1] = ("AS matches", [key(2, 1), key(1, 1)])
     store.answers[2] = ("arrival IN", [stored(2)])
     assert [r.values["message"] for r in (await follower.poll([query], NOW))[0].rows] == ["m2"]
+
+
+async def test_rows_that_are_alike_are_given_each_once() -> None:
+    store = FakeStore(
+        [
+            ("max(received_at)", [(MS,)]),
+            ("AS matches", [key(1, 1), key(2, 1), key(1, 1)]),
+            ("arrival IN", [stored(1), stored(2), stored(1)]),
+        ]
+    )
+    follower = Follower(store)
+    query = LogQuery()
+    [first] = await follower.poll([query], NOW)
+    assert [(r.values["message"], r.copy) for r in first.rows] == [("m1", 2), ("m2", 1), ("m1", 1)]
+    assert [r.to_json().get("copy") for r in first.rows] == [2, None, None]
+    store.answers[1] = ("AS matches", [key(1, 1)] * 3)
+    [second] = await follower.poll([query], NOW)
+    assert [(r.values["message"], r.copy) for r in second.rows] == [("m1", 3)]
+    store.answers[1] = ("AS matches", [key(1, 1)] * 2)  # one was deleted
+    assert (await follower.poll([query], NOW))[0] == News()
 
 
 async def test_filters_share_a_statement_and_each_gets_its_own() -> None:
@@ -124,6 +145,30 @@ async def test_one_reader_serves_all_watchers_and_tells_of_trouble() -> None:
         store.answers.pop(0)
         assert await anext(one.events(5)) == Trouble(None)
     assert hub.watching == 0
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+async def test_a_table_that_cannot_be_read_keeps_no_other_waiting() -> None:
+    said = {"time": "at", "fields": {"at": "moment"}, "columns": ["at"], "arrived": "at"}
+    mill = Table("mill.grain", Explore.model_validate(said), "mill")
+    store = FakeStore(
+        [
+            ("mill.grain", TableMissingError("cannot run the query: no table", code=60)),
+            ("max(received_at)", [(MS,)]),
+            ("AS matches", [key(1, 1)]),
+            ("arrival IN", [stored(1)]),
+        ]
+    )
+    hub = LiveHub(store, lambda: NOW)
+    running = asyncio.create_task(hub.run())
+    async with hub.watch(LogQuery(table=mill)) as broken, hub.watch(LogQuery()) as well:
+        assert await anext(broken.events(5)) == Trouble("cannot run the query: no table")
+        event = await anext(well.events(5))
+        assert isinstance(event, News)
+        assert [r.values["message"] for r in event.rows] == ["m1"]
+        assert not well.waiting
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running

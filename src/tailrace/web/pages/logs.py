@@ -25,7 +25,7 @@ from tailrace.search.times import PRESETS, TimeRange
 from tailrace.web.context import Context, Shared
 from tailrace.web.delivery import Delivery
 from tailrace.web.pages.chart import Chart, draw
-from tailrace.web.pages.rows import columns_of, row_links, shape_of
+from tailrace.web.pages.rows import columns_of, listed, row_links, shape_of
 from tailrace.web.panels import tables_there
 from tailrace.web.parameters import Searched, SearchState, range_label
 from tailrace.web.problems import RETRY_AFTER_SECS, status_of
@@ -40,11 +40,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What is shown around the rows; None where it took too long or failed."""
+    """What is shown around the rows; None where counting took too long."""
 
     chart: Chart | None
     total: int | None
-    facets: Facets | None
+    facets: Facets
     delivery: Delivery
     tables: tuple[Table, ...]
     """Those that can be chosen: what ClickHouse has of them."""
@@ -97,11 +97,9 @@ async def explorer(
         opened=row,
         is_live=_can_be_live(state, page) and live != "0" and not opened,
     )
-    return HTMLResponse(
-        html,
-        status_of(problem) if problem else 200,
-        headers={"Cache-Control": "no-store"},
-    )
+    status = status_of(problem) if problem else 200
+    again = {"Retry-After": str(RETRY_AFTER_SECS)} if status == 503 else {}
+    return HTMLResponse(html, status, headers={"Cache-Control": "no-store", **again})
 
 
 async def _query(shared: Context, state: SearchState, opened: str, now: datetime) -> LogQuery:
@@ -135,13 +133,15 @@ async def _around(shared: Context, state: SearchState, query: LogQuery, now: dat
         _counts(shared, query, now), shared.collector.delivery(), _choice(shared, state.table)
     )
     within = ""
-    if counts is None and query.range == TimeRange():
+    if not counts.is_whole and query.range == TimeRange():
         hour = replace(query, range=TimeRange(start=now - timedelta(hours=1)))
-        counts = await _counts(shared, hour, now)
-        within = "in the last hour" if counts else ""
-    histogram, facets = counts or (None, None)
+        of_hour = await _counts(shared, hour, now)
+        if of_hour.is_whole:
+            counts, within = of_hour, "in the last hour"
+    histogram = counts.histogram
     chart = draw(histogram, state) if histogram else None
-    return Around(chart, histogram.total if histogram else None, facets, delivery, tables, within)
+    total = histogram.total if histogram else None
+    return Around(chart, total, counts.facets, delivery, tables, within)
 
 
 async def _choice(shared: Context, shown: Table) -> tuple[Table, ...]:
@@ -155,14 +155,26 @@ async def _choice(shared: Context, shown: Table) -> tuple[Table, ...]:
     return tuple(table for table in tables if table is shown or table.name in there)
 
 
-async def _counts(
-    shared: Context, query: LogQuery, now: datetime
-) -> tuple[Histogram | None, Facets] | None:
-    """Histogram (None without rows) and facets, or None where ClickHouse takes too long."""
-    work = asyncio.gather(
-        shared.summaries.histogram(query, now), shared.summaries.facets(query, now)
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """What was counted in time. A histogram of no rows is None, too."""
+
+    histogram: Histogram | None
+    facets: Facets
+    is_whole: bool
+
+
+async def _counts(shared: Context, query: LogQuery, now: datetime) -> _Counts:
+    histogram, facets = await asyncio.gather(
+        _or_none(_in_tuple(shared.summaries.histogram(query, now))),
+        shared.summaries.facets(query, now),
     )
-    return await _or_none(work)
+    is_whole = histogram is not None and None not in facets.values()
+    return _Counts(histogram[0] if histogram else None, facets, is_whole)
+
+
+async def _in_tuple(work: Awaitable[T]) -> tuple[T]:
+    return (await work,)
 
 
 async def _or_none(work: Awaitable[T]) -> T | None:
@@ -198,6 +210,7 @@ def _values(
         "page": page,
         "around": around,
         "today": now.date(),
+        "listed": list(listed(page.rows if page else ())),
         "columns": columns_of(state.table),
         "sorted_by": _sorted_by(state),
         "sort_urls": {name: _sort_url(state, name) for name in state.table.columns},

@@ -3,7 +3,7 @@
 `/rows/{id}` is the inside of an open row, which a page with scripts puts under the row.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -58,6 +58,15 @@ def _role(table: Table, column: str) -> str:
             return "figure"
         case _:
             return "source"
+
+
+def listed(rows: Iterable[LogRow]) -> Iterator[tuple[LogRow, str, bool]]:
+    """Rows with their ids, and whether each is the first of its id: those that are alike share one."""
+    seen: set[str] = set()
+    for row in rows:
+        row_id = row.row_id.encode()
+        yield row, row_id, row_id not in seen
+        seen.add(row_id)
 
 
 def shape_of(state: SearchState) -> dict[str, Any]:

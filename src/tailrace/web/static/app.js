@@ -26,7 +26,7 @@ export async function openRow(row) {
   try {
     const address = new URLSearchParams(location.search);
     for (const name of ["cursor", "open", "after", "live"]) address.delete(name);
-    const answer = await fetch(`/rows/${row.id}?${address}`);
+    const answer = await fetch(`/rows/${row.dataset.row}?${address}`);
     if (!answer.ok) throw new Error((await answer.json()).detail);
     const found = new DOMParser().parseFromString(await answer.text(), "text/html");
     cell.append(...[...found.body.childNodes].map((node) => document.adoptNode(node)));

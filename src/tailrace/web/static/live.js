@@ -8,13 +8,30 @@ const RETRY_MS = 2000;
 const SUMMARY_EVERY_MS = 5000;
 const AIMING_MS = 1500;
 
+// Rows that are alike in every field share an id: each is known by it and its number among them.
+const known = (id, copy) => `${id} ${copy}`;
+
+function copies(ids) {
+  const counts = new Map();
+  return ids.map((id) => {
+    counts.set(id, (counts.get(id) ?? 0) + 1);
+    return counts.get(id);
+  });
+}
+
+// Whether a page can begin between two rows: not where they may share their place in the order, which
+// is the beginning of the id.
+const PLACE = 21;
+const areApart = (row, next) => row.dataset.row.slice(0, PLACE) !== next.dataset.row.slice(0, PLACE);
+
 export function follow(main, body) {
   const button = document.getElementById("live-button");
   const news = document.getElementById("news");
   const state = document.getElementById("live-state");
   const marks = JSON.parse(main.dataset.marks);
   const shape = JSON.parse(main.dataset.shape);
-  const seen = new Set([...body.querySelectorAll("tr.row")].map((row) => row.id));
+  const shown = [...body.querySelectorAll("tr.row")].map((row) => row.dataset.row);
+  const seen = new Set(copies(shown).map((copy, at) => known(shown[at], copy)));
   let waiting = [];
   let dropped = 0;
   let source = null;
@@ -54,10 +71,13 @@ export function follow(main, body) {
   function trim() {
     const rows = body.querySelectorAll("tr.row");
     if (rows.length <= MOST_ROWS) return;
-    for (let at = MOST_ROWS; at < rows.length; at += 1) rows[at].remove();
+    let kept = MOST_ROWS;
+    while (kept > 0 && !areApart(rows[kept - 1], rows[kept])) kept -= 1;
+    if (kept === 0) return;
+    for (let at = kept; at < rows.length; at += 1) rows[at].remove();
     const url = new URL(location.href);
     for (const name of ["cursor", "open", "live"]) url.searchParams.delete(name);
-    url.searchParams.set("after", rows[MOST_ROWS - 1].id);
+    url.searchParams.set("after", rows[kept - 1].dataset.row);
     let older = document.querySelector("a[rel=next]");
     if (!older) {
       older = element("a", { rel: "next" }, "Older →");
@@ -83,13 +103,14 @@ export function follow(main, body) {
   function take(rows, missed = 0) {
     dropped += missed;
     for (const row of rows) {
-      if (seen.has(row.id)) continue;
-      seen.add(row.id);
+      const key = known(row.id, row.copy ?? 1);
+      if (seen.has(key)) continue;
+      seen.add(key);
       waiting.push(row);
     }
     if (waiting.length > MOST_WAITING) {
       const lost = waiting.splice(0, waiting.length - MOST_WAITING);
-      for (const row of lost) seen.delete(row.id);
+      for (const row of lost) seen.delete(known(row.id, row.copy ?? 1));
       dropped += lost.length;
     }
     if (!waiting.length) return;
@@ -106,7 +127,10 @@ export function follow(main, body) {
   async function catchUp() {
     try {
       const answer = await fetch(main.dataset.api);
-      if (answer.ok) take((await answer.json()).rows.reverse());
+      if (!answer.ok) return;
+      const { rows } = await answer.json();
+      const numbers = copies(rows.map((row) => row.id));
+      take(rows.map((row, at) => ({ ...row, copy: numbers[at] })).reverse());
     } catch {
       // the stream's own error says so, and tries again
     }

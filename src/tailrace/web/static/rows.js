@@ -89,7 +89,9 @@ export function buildRow(row, marks, shape) {
     if (role === "message") return messageCell(row[column], marks);
     return element("td", { className: role }, visible(String(row[column])));
   });
-  const built = element("tr", { className: `row ${level}`, id: row.id }, ...cells);
+  const built = element("tr", { className: `row ${level}` }, ...cells);
   built.dataset.at = at;
+  built.dataset.row = row.id;
+  if (!document.getElementById(row.id)) built.id = row.id; // rows that are alike share it
   return built;
 }

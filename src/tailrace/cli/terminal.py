@@ -1,16 +1,19 @@
 """What the commands that print rows share: where they print, how a row looks, how they end."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
 import orjson
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
 from tailrace.errors import QueryError
+from tailrace.packs.explore import Kind
 from tailrace.search.rows import LogRow
 from tailrace.search.visible import visible_text
 
@@ -22,30 +25,50 @@ LEVEL_STYLES: Final = {
     "ERROR": "bold red",
     "CRITICAL": "bold magenta",
 }
-_LEVEL_WIDTH: Final = 8
-_SOURCE_WIDTH: Final = 12
-_NUMBER_WIDTH: Final = 8
+_LEAST_WIDTHS: Final[Mapping[Kind, int]] = {"level": 8, "number": 8}
+_LEAST_WIDTH: Final = 12
+_MOST_WIDTH: Final = 40
+"""Columns grow with what is in them, up to here; a longer value pushes what follows."""
 
 
-def row_line(row: LogRow) -> Text:
-    """A row for a terminal: nothing in it can move the cursor or change a colour."""
-    text = Text()
-    text.append(row.timestamp[:23].replace("T", " "), style="dim")
+@dataclass
+class RowLines:
+    """Rows as lines of a terminal, in columns: nothing in them can move the cursor or change a colour."""
+
+    _widths: dict[str, int] = field(default_factory=dict)
+
+    def of(self, rows: Sequence[LogRow]) -> Iterator[Text]:
+        """A line a row. Columns are never narrower than in lines before."""
+        for row in rows:
+            for column, kind in _columns(row):
+                least = self._widths.get(column, _LEAST_WIDTHS.get(kind, _LEAST_WIDTH))
+                width = cell_len(visible_text(row.text(column)))
+                self._widths[column] = max(least, width) if width <= _MOST_WIDTH else least
+        return (self._line(row) for row in rows)
+
+    def _line(self, row: LogRow) -> Text:
+        text = Text()
+        text.append(row.timestamp[:23].replace("T", " "), style="dim")
+        for column, kind in _columns(row):
+            shown = visible_text(row.text(column))
+            rest = " " * (self._widths[column] - cell_len(shown))
+            match kind:
+                case "level":
+                    text.append(f"  {shown}{rest}", style=LEVEL_STYLES.get(row.level, ""))
+                case "message":
+                    text.append(f"  {shown}")
+                case "number":
+                    text.append(f"  {rest}{shown}")
+                case _:
+                    text.append(f"  {shown}{rest}", style="cyan")
+        text.rstrip()
+        return text
+
+
+def _columns(row: LogRow) -> list[tuple[str, Kind]]:
+    """The columns of the list but the time, which begins the line."""
     table = row.table
-    for column in table.explore.columns:
-        if column == table.time:
-            continue
-        shown = visible_text(row.text(column))
-        match table.fields[column]:
-            case "level":
-                text.append(f"  {shown:<{_LEVEL_WIDTH}}", style=LEVEL_STYLES.get(row.level, ""))
-            case "message":
-                text.append(f"  {shown}")
-            case "number":
-                text.append(f"  {shown:>{_NUMBER_WIDTH}}")
-            case _:
-                text.append(f"  {shown:<{_SOURCE_WIDTH}}", style="cyan")
-    return text
+    return [(one, table.fields[one]) for one in table.explore.columns if one != table.time]
 
 
 class RowPrinter:
@@ -53,6 +76,7 @@ class RowPrinter:
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json or not sys.stdout.isatty()
+        self._lines = RowLines()
         self._console = Console(highlight=False, soft_wrap=True)
 
     def print(self, rows: Sequence[LogRow]) -> None:
@@ -62,8 +86,8 @@ class RowPrinter:
                 sys.stdout.buffer.write(orjson.dumps(row.to_json()) + b"\n")
             sys.stdout.buffer.flush()
             return
-        for row in rows:
-            self._console.print(row_line(row))
+        for line in self._lines.of(rows):
+            self._console.print(line)
 
 
 def chosen_values(**flags: list[str] | None) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -118,11 +118,7 @@ def load_component(case: Case, folder: Path) -> Config:
     else:
         name = "it"
         pipeline = {"sources": {"in": {"type": "stdin"}}}
-        takes = getattr(installed_components(), case.section)[case.kind].takes
-        if takes == METRICS:
-            of_logs = {"type": "log_to_metric", "inputs": ["in"], "all_metrics": True}
-            pipeline["transforms"] = {"metrics": of_logs}
-        taken = "metrics" if takes == METRICS else "in"
+        taken = taken_by(case, pipeline, "in")
         pipeline.setdefault(case.section, {})["it"] = {"inputs": [taken], **component}
     pipeline.setdefault("sinks", {"out": {"type": "blackhole", "inputs": inputs}})
     if "timezone" in case.data:
@@ -134,6 +130,15 @@ def load_component(case: Case, folder: Path) -> Config:
     except ConfigurationError as error:
         beginning = re.compile(rf"{re.escape(str(path))}:\d+: {case.section}\.{name}(?:\.|: )")
         raise RefusedOptions([beginning.sub("", problem) for problem in error.problems]) from error
+
+
+def taken_by(case: Case, pipeline: dict[str, Any], source: str) -> str:
+    """What the case's component takes: the source's logs, or metrics that are made of them."""
+    if getattr(installed_components(), case.section)[case.kind].takes != METRICS:
+        return source
+    of_logs = {"type": "log_to_metric", "inputs": [source], "all_metrics": True}
+    pipeline.setdefault("transforms", {})["metrics"] = of_logs
+    return "metrics"
 
 
 class RefusedOptions(Exception):

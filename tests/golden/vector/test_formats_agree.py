@@ -9,7 +9,7 @@ import yaml
 
 from tailrace.collect.config import Config, installed_components
 from tailrace.collect.config.load import load_with
-from tests.golden.vector.golden_cases import FOLDER, Case, cases_of, filled
+from tests.golden.vector.golden_cases import FOLDER, Case, cases_of, filled, taken_by
 
 MOST_CASES = 12
 """Of each component: programs are compiled four times."""
@@ -23,7 +23,7 @@ def pipeline_of(cases: list[Case], folder: Path) -> dict[str, Any]:
     for case in cases:
         component = {"type": case.kind, **filled(case.options, folder)}
         if case.section != "sources":
-            component["inputs"] = ["lines"]
+            component["inputs"] = [taken_by(case, pipeline, "lines")]
         pipeline.setdefault(case.section, {})[f"it_{case.number}"] = component
     pipeline["sinks"].setdefault("out", {"type": "blackhole", "inputs": ["lines"]})
     pipeline["timezone"] = "Europe/Oslo"
@@ -38,6 +38,13 @@ def as_toml(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(as_toml, value)) + "]"
     return json.dumps(value).replace("\x7f", "\\u007f")
+
+
+def has_null(value: Any) -> bool:
+    """Whether TOML cannot say it."""
+    if isinstance(value, dict | list):
+        return any(map(has_null, value.values() if isinstance(value, dict) else value))
+    return value is None
 
 
 def as_toml_file(table: dict[str, Any]) -> str:
@@ -82,7 +89,11 @@ def what_counts(config: Config) -> tuple[Any, ...]:
 def test_formats_agree(section: str, kind: str, tmp_path: Path) -> None:
     for name in ("one.vrl", "two.vrl", "program.vrl"):
         (tmp_path / name).write_text("x = 1\n")
-    cases = [case for case in cases_of(section) if case.kind == kind and not case.is_refused]
+    cases = [
+        case
+        for case in cases_of(section)
+        if case.kind == kind and not case.is_refused and not has_null(case.options)
+    ]
     pipeline = pipeline_of(cases[:MOST_CASES], tmp_path)
     in_yaml = what_counts(loaded(tmp_path, {"all.yaml": yaml.safe_dump(pipeline, sort_keys=False)}))
     assert what_counts(loaded(tmp_path, {"all.json": json.dumps(pipeline)})) == in_yaml

@@ -2,8 +2,8 @@
 
     1204 → 1,204    0.53217 → 0.532    1530 ms → 1.53 s    1_500_000 bytes → 1.43 MiB
 
-Seconds and bytes are scaled, other units only stand beside their number. What is no number (none
-counted, 0/0) is a dash.
+Seconds and bytes are scaled, other units only stand beside their number; per cent that are nearly a
+hundred have as many digits as it takes to see that. What is no number (none counted, 0/0) is a dash.
 """
 
 import math
@@ -39,6 +39,8 @@ def format_number(value: Number | None, unit: str = "", *, short: bool = False) 
             return _duration(number)
         case "bytes":
             return _bytes(number)
+        case "%" if 99 < number < 100:
+            return f"{_nearly_all(number)} %"
         case _:
             text = _short(number) if short else plain(number)
             return f"{text} {unit}" if unit else text
@@ -53,6 +55,12 @@ def plain(number: float) -> str:
         return f"{number:,.0f}"
     digits = 1 if size >= 10 else 2 if size >= 1 else 2 - math.floor(math.log10(size))
     return f"{number:.{min(digits, 12)}f}".rstrip("0").rstrip(".")
+
+
+def _nearly_all(percent: float) -> str:
+    """99.96 is not written as 100: what is missing is what somebody looks for."""
+    digits = min(-math.floor(math.log10(100 - percent)), 12)
+    return f"{percent:.{digits}f}".rstrip("0").rstrip(".")
 
 
 def _short(number: float) -> str:

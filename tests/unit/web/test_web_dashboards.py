@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tailrace.errors import StoreError, StoreUnavailableError, TableMissingError
+from tailrace.errors import StoreError, StoreUnavailableError
 from tailrace.settings import Settings
 from tailrace.store import Limits, Result
 from tailrace.store.client import Statistics
@@ -156,7 +156,7 @@ async def test_a_panel_gets_the_range_in_seconds_and_a_series_begins_with_a_step
     ("error", "said"),
     [
         (StoreError("cannot run the query: Unknown column 'x'", code=47), "Unknown column"),
-        (TableMissingError("cannot run the query: no table", code=60), "`tailrace setup mill`"),
+        (StoreError("cannot run the query: no table", code=60), "`tailrace setup mill`"),
         (StoreUnavailableError("cannot reach ClickHouse at http://x"), "cannot reach ClickHouse"),
     ],
 )
@@ -195,8 +195,8 @@ async def test_a_file_is_read_anew_and_what_is_wrong_with_it_is_its_own_page(web
     web.file.write_text("title: Mill!\n")
     answer = await web.client.get("/dashboards/mill", headers={"Accept": "text/html"})
     assert answer.status_code == 500
-    assert "panels: Field required" in answer.text
-    assert "panels: Field required" in (await web.client.get("/dashboards")).text
+    assert "panels: is missing" in answer.text
+    assert "panels: is missing" in (await web.client.get("/dashboards")).text
     assert (await web.client.get("/dashboards/logs")).status_code == 200
 
 

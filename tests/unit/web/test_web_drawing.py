@@ -46,7 +46,12 @@ def at(drawn: Lines, moment: datetime) -> list[object]:
         (0.532171, "", "0.532"),
         (0.0512, "%", "0.0512 %"),
         (5.0, "%", "5 %"),
-        (99.96, "%", "100 %"),
+        (98.96, "%", "99 %"),
+        (99.5, "%", "99.5 %"),
+        (99.96, "%", "99.96 %"),
+        (99.9996, "%", "99.9996 %"),
+        (99.99999999999999, "%", "100 %"),
+        (100, "%", "100 %"),
         (12345.6, "", "12,346"),
         (0, "ms", "0 ms"),
         (18.25, "ms", "18.2 ms"),
@@ -107,6 +112,26 @@ def test_a_table_writes_times_numbers_levels_and_hidden_characters() -> None:
     assert (number.text, number.is_number) == ("1.5 s", True)
     assert level.tone == "warning"
     assert text.text == "a␛[0m"
+
+
+def test_long_texts_are_cut() -> None:
+    """Two hundred rows of a megabyte each were half a gigabyte of page."""
+    long = "x" * 1_000_000
+    table = draw(answer({"text": "String"}, [(long,)]), ENDS)
+    assert isinstance(table, Table)
+    [[text]] = table.rows
+    assert len(text.text) == len(text.title) == 2001
+    bars = draw(answer({"name": "String", "n": "UInt8"}, [(long, 1)], kind="bar"), ENDS)
+    assert isinstance(bars, tuple)
+    assert len(bars[0].name.text) == 2001
+    keys = lines({"time": "DateTime", "name": "String", "n": "UInt8"}, [(NOON, long, 1)]).keys
+    assert len(keys[0].name) == 2001
+
+
+@pytest.mark.parametrize("time", [2**64 - 1, 1.7e308, -(10**12), 1_795_345_200_000])
+def test_what_cannot_be_a_time_in_seconds_is_said(time: float) -> None:
+    with pytest.raises(ConfigurationError, match="must give the time first"):
+        lines({"time": "Float64", "n": "UInt8"}, [(time, 1)])
 
 
 def test_a_link_takes_the_rows_values_and_the_range_along() -> None:

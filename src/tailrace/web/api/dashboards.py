@@ -148,11 +148,26 @@ async def get_panel(
 def _json(value: object) -> Response:
     """A value as JSON that no cache keeps; what JSON has no form for becomes text."""
     options = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
-    return Response(
-        orjson.dumps(value, default=_plain, option=options),
-        media_type="application/json",
-        headers={"Cache-Control": "no-store"},
-    )
+    try:
+        content = orjson.dumps(value, default=_plain, option=options)
+    except orjson.JSONEncodeError:
+        content = orjson.dumps(_with_long_integers(value), default=_plain, option=options)
+    return Response(content, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _with_long_integers(value: object) -> object:
+    """The value with all digits of integers beyond 64 bits, which orjson does not write."""
+    match value:
+        case bool():
+            return value
+        case int() if not -(2**63) <= value < 2**64:
+            return orjson.Fragment(str(value))
+        case dict():
+            return {name: _with_long_integers(one) for name, one in value.items()}
+        case list() | tuple():
+            return [_with_long_integers(one) for one in value]
+        case _:
+            return value
 
 
 def _plain(value: object) -> str:

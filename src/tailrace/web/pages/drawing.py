@@ -31,6 +31,10 @@ _TONES: Final = {
 _MAX_QUOTED: Final = 120
 _TITLED: Final = 30
 """Longer texts may be cut on the page, and can be read whole by pointing at them."""
+_MAX_SHOWN: Final = 2000
+"""Of a longer text the beginning is shown: two hundred rows of a megabyte are no page."""
+_LATEST_SECONDS: Final = 200 * 365 * 86_400
+"""Numbers further from 1970 are no seconds: perhaps milliseconds."""
 _NUMBERS: Final = ("Int", "UInt", "Float", "Decimal", "BFloat")
 
 Ends = dict[str, str]
@@ -144,7 +148,7 @@ def _draw_bars(answer: Answer, ends: Ends) -> tuple[Bar, ...]:
     for values, number in zip(answer.result.rows, numbers, strict=True):
         row = dict(zip(answer.result.columns, values, strict=True))
         name = _text(values[0]) or "(none)"
-        cell = Cell(visible_text(name), "", _link(answer.panel, row, ends), tone_of(name))
+        cell = Cell(_shown(name), "", _link(answer.panel, row, ends), tone_of(name))
         share = round(100 * abs(number or 0) / greatest, 1)
         bars.append(Bar(cell, format_number(number, answer.panel.unit), share))
     return tuple(bars)
@@ -167,7 +171,7 @@ def _draw_lines(answer: Answer, ends: Ends) -> Lines:
     shown = sorted(series, key=lambda one: -one.total)[: len(COLOURS)]
     drawn = [one for one in series if one in shown]
     keys = tuple(
-        Key(visible_text(one.name), _colour(one.name, place, panel), _link(panel, one.row, ends))
+        Key(_shown(one.name), _colour(one.name, place, panel), _link(panel, one.row, ends))
         for place, one in enumerate(drawn)
     )
     data = {
@@ -189,7 +193,7 @@ def _draw_lines(answer: Answer, ends: Ends) -> Lines:
         )
         for time in times
     )
-    columns = (("time", False), *((visible_text(one.name), True) for one in series))
+    columns = (("time", False), *((_shown(one.name), True) for one in series))
     return Lines(data, keys, Table(columns, rows), len(series) - len(drawn))
 
 
@@ -249,7 +253,7 @@ def _seconds(answer: Answer, value: object) -> int:
     if isinstance(value, date):
         return int(datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp())
     number = number_of(value)
-    _expect(answer, number is not None, "the time first")
+    _expect(answer, number is not None and abs(number) <= _LATEST_SECONDS, "the time first")
     return int(number or 0)
 
 
@@ -283,8 +287,12 @@ def _cell(value: object, unit: str, today: str) -> Cell:
     if value is None or isinstance(value, float):
         return Cell(NOTHING, is_number=isinstance(value, float))
     text = _text(value)
-    shown = visible_text(text)
+    shown = _shown(text)
     return Cell(shown, shown if len(shown) > _TITLED else "", tone=tone_of(text))
+
+
+def _shown(text: str) -> str:
+    return visible_text(text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…")
 
 
 def _text(value: object) -> str:

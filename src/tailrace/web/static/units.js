@@ -15,6 +15,12 @@ function plain(number) {
   return number.toFixed(Math.min(digits, 12)).replace(/0+$/, "").replace(/\.$/, "");
 }
 
+// 99.96 is not written as 100: what is missing is what somebody looks for.
+function nearlyAll(percent) {
+  const digits = Math.min(-Math.floor(Math.log10(100 - percent)), 12);
+  return percent.toFixed(digits).replace(/0+$/, "").replace(/\.$/, "");
+}
+
 function short(number) {
   for (const [size, letter] of SHORT) {
     if (Math.abs(number) >= size) return `${plain(number / size)} ${letter}`;
@@ -45,6 +51,7 @@ export function formatNumber(number, unit = "", isShort = false) {
   if (unit === "ms") return duration(number / 1000);
   if (unit === "s") return duration(number);
   if (unit === "bytes") return bytes(number);
+  if (unit === "%" && number > 99 && number < 100) return `${nearlyAll(number)} %`;
   const text = isShort ? short(number) : plain(number);
   return unit ? `${text} ${unit}` : text;
 }

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tailrace.errors import StoreError, StoreUnavailableError
+from tailrace.errors import StoreError, StoreUnavailableError, TableMissingError
 from tailrace.settings import Settings
 from tailrace.store import Limits, Result
 from tailrace.store.client import Statistics
@@ -156,7 +156,7 @@ async def test_a_panel_gets_the_range_in_seconds_and_a_series_begins_with_a_step
     ("error", "said"),
     [
         (StoreError("cannot run the query: Unknown column 'x'", code=47), "Unknown column"),
-        (StoreError("cannot run the query: no table", code=60), "`tailrace setup mill`"),
+        (TableMissingError("cannot run the query: no table", code=60), "`tailrace setup mill`"),
         (StoreUnavailableError("cannot reach ClickHouse at http://x"), "cannot reach ClickHouse"),
     ],
 )

@@ -1,9 +1,10 @@
 """The pack `collatz` in the real system: from the generator through Kafka to the answers."""
 
 import json
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,14 @@ class System:
     def rows(self) -> int:
         """How many steps are stored."""
         return int(self.engine.value(COUNT))
+
+    def insert(self, steps: Iterable[tuple[int, int, int]]) -> None:
+        """Put numbers, steps and values where the collector puts messages."""
+        lines = (
+            f'{{"Number":{number},"Step":{step},"Value":{value}}}' for number, step, value in steps
+        )
+        body = "\n".join(lines)
+        self.engine.execute(f"INSERT INTO rikstv.intake (json) FORMAT JSONAsString\n{body}\n")
 
     def get(self, path: str, **parameters: Any) -> httpx.Response:
         """A GET of the pages."""
@@ -212,15 +221,67 @@ def test_the_four_questions_have_their_answers(stored: System) -> None:
         assert answer.content.startswith(begins)
 
 
+def test_a_picture_is_drawn_again_only_when_its_chain_has_grown(stored: System) -> None:
+    first = stored.get("/plot/27")
+    known = {"If-None-Match": first.headers["etag"]}
+    again = httpx.get(f"{stored.web.url}/plot/27", headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+    assert stored.get("/plot/27", format="svg").headers["etag"] != first.headers["etag"]
+    assert stored.get("/plot/27", to=50).headers["etag"] != first.headers["etag"]
+    stored.insert([(27, 112, 4)])
+    grown = httpx.get(f"{stored.web.url}/plot/27", headers=known)
+    assert (grown.status_code, grown.content[:4]) == (200, b"\x89PNG")
+
+
+def test_two_chains_are_drawn_in_one_picture(stored: System) -> None:
+    both = stored.get(f"/plot/27?format=svg&with={BEYOND_64_BITS}").text
+    assert both.count("<polyline") == 2
+    assert "64,848,224,337,147" in both
+    computed = stored.get("/plot/27?format=svg&with=97").text
+    assert computed.count("<polyline") == 2
+
+
 def test_pages_show_values_as_text(stored: System) -> None:
     records = stored.get("/collatz")
     assert "1,274,106,920,208,158,465,786,267,728" in records.text
     assert f"/plot/{BEYOND_64_BITS}/page" in records.text
     page = stored.get("/plot/27/page", **{"from": "70", "to": "80"}).text
     assert "9,232" in page
-    assert 'src="/plot/27?format=svg&amp;theme=dark&amp;from=70&amp;to=80&amp;scale=log"' in page
-    found = stored.get("/collatz/find", number=27)
-    assert (found.status_code, found.headers["location"]) == (303, "/plot/27/page")
+    assert "theme=dark&amp;from=70&amp;to=80&amp;scale=log" in page
+    beside = stored.get("/plot/27/page", **{"with": "97"}).text
+    assert "The chain of 97 has not come" in beside
+    for typed, path in (
+        ({"number": "27"}, "/plot/27/page"),
+        ({"number": " 64,848,224,337,147 ", "with": ""}, f"/plot/{BEYOND_64_BITS}/page"),
+        ({"number": "27", "with": "1 000"}, "/plot/27/page?with=1000"),
+    ):
+        found = stored.get("/collatz/find", **typed)
+        assert (found.status_code, found.headers["location"]) == (303, path)
+
+
+def test_a_chain_that_came_in_parts_is_one_record(empty: System) -> None:
+    whole = list(enumerate(chain(27)))
+    empty.insert([(97, step, value) for step, value in enumerate(chain(97))])
+    for start in range(0, len(whole), 4):
+        empty.insert([(27, step, value) for step, value in whole[start : start + 4]])
+    page = re.sub(r"\s+", " ", empty.get("/collatz").text)
+    rows = re.findall(r'<a href="/plot/(\d+)/page">.*?</tr>', page)
+    assert sorted(rows) == ["27", "27", "27", "97", "97", "97"]
+    assert page.count('"long">9,232<') == 6
+    assert page.count("111…") == 0
+    assert empty.get("/longest_step_chain").json() == {"longest": 97}
+    # The highest value of both is the same: the smaller number is the answer.
+    assert empty.get("/highest_value").json() == {"longest": 27}
+
+
+def test_messages_that_came_again_change_no_answer(stored: System) -> None:
+    for _ in range(3):
+        stored.insert([(6, step, value) for step, value in enumerate(chain(6))])
+    assert stored.get("/part/10").json() == [[number] for number in NUMBERS]
+    paged = stored.get("/part/10", limit=2)
+    assert paged.json() == [[3], [6]]
+    assert httpx.get(paged.links["next"]["url"]).json() == [[7], [27]]
+    assert stored.get("/part/10", limit=5).links == {}
 
 
 def test_a_chain_is_checked_against_what_has_come(stored: System) -> None:
@@ -228,11 +289,7 @@ def test_a_chain_is_checked_against_what_has_come(stored: System) -> None:
     assert (whole["steps"], whole["highest"], whole["is_whole"]) == (111, 9232, True)
     assert whole["values"] == list(chain(27))
     assert (whole["stored_messages"], whole["repeated_messages"]) == (112, 0)
-    damaged = "".join(
-        f'{{"Number":5,"Step":{step},"Value":{value}}}\n'
-        for step, value in [(0, 5), (0, 5), (1, 16), (2, 9), (9, 1)]
-    )
-    stored.engine.execute(f"INSERT INTO rikstv.intake (json) FORMAT JSONAsString\n{damaged}")
+    stored.insert([(5, 0, 5), (5, 0, 5), (5, 1, 16), (5, 2, 9), (5, 9, 1)])
     found = stored.get("/chain/5").json()
     assert not found["is_whole"]
     assert found["missing_steps"] == [2, 3, 4, 5]
@@ -260,6 +317,14 @@ def test_a_chain_is_checked_against_what_has_come(stored: System) -> None:
         ("/plot/18446744073709551616", 422),
         ("/plot/27?format=gif", 422),
         ("/chain/0", 422),
+        ("/plot/" + "1" + "0" * 40, 422),
+        ("/part/" + "1" + "0" * 40, 422),
+        ("/plot/twenty", 422),
+        ("/plot/27?with=0", 422),
+        ("/plot/27/page?with=x", 422),
+        ("/collatz/find?number=0", 422),
+        ("/collatz/find?number=1.5", 422),
+        ("/collatz/find?number=18446744073709551616", 422),
     ],
 )
 def test_what_cannot_be_answered_says_so(stored: System, path: str, status: int) -> None:

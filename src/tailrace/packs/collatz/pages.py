@@ -1,17 +1,35 @@
 """The pages of the pack: the records, and one chain to look around in. Values stand there as text."""
 
-from typing import Annotated, Any, Final
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from tailrace.packs.collatz.chains import LARGEST_NUMBER
+from tailrace.packs.collatz.scene import Points, Scale
 from tailrace.packs.collatz.stored import Chains, Number
 from tailrace.packs.host import Host
 
 RECORDS: Final = 20
 NEWEST: Final = 10
 _NO_CACHE: Final = {"Cache-Control": "no-store"}
+_Typed = Annotated[str, Query(pattern=r"^[\d ,_]{0,40}$")]
+_Step = Annotated[str, Query(pattern=r"^\d{0,9}$")]
+
+
+@dataclass(frozen=True)
+class Span:
+    """Where one may go from a part of a chain; `static/chain.js` knows the same ways."""
+
+    move: str
+    sign: str
+    title: str
+    first: int
+    last: int
 
 
 class Pages:
@@ -31,63 +49,101 @@ class Pages:
 
     async def records(self) -> HTMLResponse:
         """The longest chains, the highest and the newest."""
-        [(chains, messages)] = await self._chains.ask("totals")
-        values: dict[str, Any] = {
-            "chains": chains,
-            "messages": messages,
-            "tables": [
-                ("Longest chains", await self._records(by_steps=True)),
-                ("Highest values", await self._records(by_steps=False)),
-                ("Newest chains", await self._chains.ask("newest", {"limit": NEWEST})),
-            ],
-        }
-        return HTMLResponse(self._host.page("records.html", **values), headers=_NO_CACHE)
+        (chains, messages), longest, highest, last = await asyncio.gather(
+            self._chains.totals(),
+            self._chains.leading("steps", RECORDS),
+            self._chains.leading("highest", RECORDS),
+            # Those that began last are among those of which something came last.
+            self._chains.leading("newest", 2 * NEWEST),
+        )
+        found = await self._chains.records([*longest, *highest, *last])
+        newest = sorted(
+            (found[number] for number in last if number in found),
+            key=lambda record: record.began,
+            reverse=True,
+        )
+        html = self._host.page(
+            "records.html",
+            chains=chains,
+            messages=messages,
+            longest=[found[number] for number in longest if number in found],
+            highest=[found[number] for number in highest if number in found],
+            newest=newest[:NEWEST],
+        )
+        return HTMLResponse(html, headers=_NO_CACHE)
 
     async def find(
-        self, number: Annotated[int, Query(ge=1, le=LARGEST_NUMBER)]
+        self, number: _Typed, other: Annotated[_Typed, Query(alias="with")] = ""
     ) -> RedirectResponse:
-        """To the page of the number that was typed."""
-        return RedirectResponse(f"/plot/{number}/page", 303)
+        """To the page of the number that was typed, digits in groups or not."""
+        path = f"/plot/{_natural(number)}/page"
+        beside = f"?with={_natural(other)}" if other.strip() else ""
+        return RedirectResponse(path + beside, 303)
 
     async def plot(
         self,
         number: Number,
-        first: Annotated[str, Query(alias="from", pattern=r"^\d{0,9}$")] = "",
-        last: Annotated[str, Query(alias="to", pattern=r"^\d{0,9}$")] = "",
-        scale: Annotated[str, Query(pattern="^(log|linear)$")] = "log",
+        first: Annotated[_Step, Query(alias="from")] = "",
+        last: Annotated[_Step, Query(alias="to")] = "",
+        scale: Scale = "log",
+        other: Annotated[int | None, Query(alias="with", ge=1, le=LARGEST_NUMBER)] = None,
     ) -> HTMLResponse:
-        """One chain: its plot, from and to a step, and its values."""
-        points = await self._chains.points(number)
-        end = points[-1][0]
+        """One chain, another beside it: the plot, from and to a step, and the values."""
+        points, beside = await asyncio.gather(
+            self._chains.points(number), self._chains.beside(other)
+        )
+        rows = _rows([points, *([beside.points] if beside else [])])
+        end = rows[-1][0]
         low, high = int(first or 0), min(int(last or end), end)
-        shown = [(step, value) for step, value in points if low <= step <= high]
+        step, highest = max(points, key=lambda point: point[1])
         html = self._host.page(
             "chain.html",
             number=number,
-            steps=end,
-            highest=max(value for _, value in points),
+            other=beside,
+            points=points,
+            rows=rows,
+            end=points[-1][0],
+            last=end,
             is_ended=any(value == 1 for _, value in points),
+            highest=highest,
+            highest_step=step,
+            odd=sum(value & 1 for _, value in points),
             low=low,
             high=high,
+            shown=sum(low <= step <= high for step, _ in rows),
             scale=scale,
-            shown=shown,
-            spans=_spans(low, high, end),
+            spans=spans(low, high, end),
         )
         return HTMLResponse(html, headers=_NO_CACHE)
 
-    async def _records(self, *, by_steps: bool) -> list[tuple[Any, ...]]:
-        return await self._chains.ask("records", {"by_steps": by_steps, "limit": RECORDS})
 
-
-def _spans(low: int, high: int, end: int) -> list[tuple[str, int, int]]:
-    """Where one may go from here: a name, and the first and the last step."""
+def spans(low: int, high: int, end: int) -> list[Span]:
+    """Where one may go from the steps `low` to `high` of a chain that ends at `end`."""
     length = max(high - low, 1)
-    quarter = length // 4
-    earlier, later = max(low - length, 0), min(high + length, end)
+    quarter, half = length // 4, max(length // 2, 1)
     return [
-        ("‹ Earlier", earlier, earlier + length),
-        ("+ Nearer", low + quarter, high - quarter),
-        ("− Farther", max(low - length // 2, 0), min(high + length // 2, end)),
-        ("Later ›", later - length, later),
-        ("All", 0, end),
+        Span("earlier", "‹", "Earlier", max(low - length, 0), max(high - length, length)),
+        Span("nearer", "+", "Nearer", low + quarter, high - quarter),
+        Span("farther", "−", "Farther", max(low - half, 0), min(high + half, end)),
+        Span(
+            "later", "›", "Later", max(min(low + length, end - length), 0), min(high + length, end)
+        ),
+        Span("all", "All", "All steps", 0, end),
     ]
+
+
+def _rows(chains: Sequence[Points]) -> list[tuple[int, list[int | None]]]:
+    """Every step that one of the chains has, with their values."""
+    columns = [dict(points) for points in chains]
+    steps = sorted(set().union(*columns))
+    return [(step, [column.get(step) for column in columns]) for step in steps]
+
+
+def _natural(typed: str) -> int:
+    """The number that was typed; 422 for one that is too small or too large."""
+    number = int(re.sub(r"\D", "", typed) or 0)
+    if not 1 <= number <= LARGEST_NUMBER:
+        raise HTTPException(
+            422, f"cannot show the chain of {typed!r}: give a number from 1 to {LARGEST_NUMBER:,}"
+        )
+    return number

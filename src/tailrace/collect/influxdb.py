@@ -128,7 +128,7 @@ class InfluxdbConfig(SinkConfig):
 
 
 class InfluxdbSink(HttpDeliverySink):
-    """A sink whose encoder writes points; `arrange` is what `Target` says of it."""
+    """A sink whose encoder writes points; `arrange` and `unfit` are what `Target` says of them."""
 
     def __init__(
         self,
@@ -136,6 +136,7 @@ class InfluxdbSink(HttpDeliverySink):
         context: SinkContext,
         transport: httpx.AsyncBaseTransport | None,
         arrange: Callable[[Sequence[bytes], str], Sequence[bytes]],
+        unfit: Callable[[bytes], tuple[bytes, str] | None] | None = None,
     ) -> None:
         self._connection = config
         target = Target(
@@ -148,6 +149,7 @@ class InfluxdbSink(HttpDeliverySink):
             config.write_parameters,
             config.auth(),
             arrange,
+            unfit,
         )
         super().__init__(target, context, transport)
 

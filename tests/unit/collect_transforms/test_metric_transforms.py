@@ -10,6 +10,7 @@ from tailrace.collect.transform import Event, Timestamp, TransformContext
 from tailrace.collect.transforms import TRANSFORMS
 
 TIME = Timestamp("2026-01-02T03:04:05.000000001Z")
+KINDS = {"counter": "incremental"}
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 counts = st.integers(0, 2**63)
 totals = {"count": counts, "sum": numbers}
@@ -60,7 +61,7 @@ def metric(name: str, namespace: str, tags: dict[str, str], value: tuple[str, An
     return {
         "name": name,
         **{part: content for part, content in parts.items() if content},
-        **{"timestamp": TIME, "kind": "absolute", value[0]: value[1]},
+        **{"timestamp": TIME, "kind": KINDS.get(value[0], "absolute"), value[0]: value[1]},
     }
 
 

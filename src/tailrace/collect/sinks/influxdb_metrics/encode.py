@@ -12,12 +12,34 @@ from tailrace.collect.encoding import SinkFraming, frame
 from tailrace.collect.line_protocol import key, nanoseconds, series
 from tailrace.collect.metric_event import decimal
 from tailrace.collect.sink import Encoder
-from tailrace.collect.transform import Event
+from tailrace.collect.transform import Event, as_json
 
 Fields = Iterator[tuple[str, str]]
 
 _LENGTHS = SinkFraming(method="length_delimited")
 _HISTOGRAM_QUANTILES = (0.95,)
+_MARK = b"\n"
+"""Stands before what is no point: nowhere in a point is a newline."""
+
+UNFIT = {
+    ("counter", "absolute"): "cannot write an absolute counter, since Vector writes what has come "
+    "since the one before, which is not known here: make it a gauge",
+    (
+        "gauge",
+        "incremental",
+    ): "cannot write an incremental gauge, since Vector writes the sum of all "
+    "so far, which is not known here: make it a counter",
+}
+"""Kinds of values that Vector's sink works out from others that it remembers, and what to say."""
+
+
+def unfit(data: bytes) -> tuple[bytes, str] | None:
+    """The metric and the reason where `data`, of the encoder, is no point."""
+    if not data.startswith(_MARK):
+        return None
+    names, _, metric = data[len(_MARK) :].partition(b"\n")
+    value_name, kind = names.decode().split()
+    return metric, UNFIT[value_name, kind]
 
 
 @dataclass(frozen=True)
@@ -36,6 +58,8 @@ class MetricEncoder(Encoder):
 
     def _point(self, metric: Event) -> bytes:
         value_name = next(name for name in _FIELDS if name in metric)
+        if (value_name, metric["kind"]) in UNFIT:
+            return _MARK + f"{value_name} {metric['kind']}\n".encode() + as_json(metric)
         metric_type, fields_of = _FIELDS[value_name]
         tags = {**metric.get("tags", {}), **self.tags, "metric_type": metric_type}
         namespace = metric.get("namespace") or self.default_namespace

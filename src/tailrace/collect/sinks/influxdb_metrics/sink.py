@@ -15,8 +15,9 @@ of two batches that share a millisecond one in a million would meet. A batch tha
 the same points again. So each metric is there once, whatever crashes, and sums are right.
 
 Other than Vector's sink it adds nothing up: `sum(value)` in a query does, and Vector's default of
-`batch.max_events`, 20, which counts what it has added up, is not needed. An absolute counter and an
-incremental gauge are written as they are, where Vector writes what they make with the one before.
+`batch.max_events`, 20, which counts what it has added up, is not needed. It remembers nothing either:
+an absolute counter, of which Vector writes what has come since the one before, and an incremental
+gauge, of which it writes the sum of all so far, are rejected with that reason.
 """
 
 import httpx
@@ -26,7 +27,7 @@ from tailrace.collect.influxdb import InfluxdbSink
 from tailrace.collect.line_protocol import apart
 from tailrace.collect.sink import Encoder, SinkContext
 from tailrace.collect.sinks.influxdb_metrics.config import InfluxdbMetricsConfig
-from tailrace.collect.sinks.influxdb_metrics.encode import MetricEncoder
+from tailrace.collect.sinks.influxdb_metrics.encode import MetricEncoder, unfit
 
 
 class InfluxdbMetricsSink(InfluxdbSink):
@@ -39,7 +40,7 @@ class InfluxdbMetricsSink(InfluxdbSink):
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._config = config
-        super().__init__(config, context, transport, apart)
+        super().__init__(config, context, transport, apart, unfit)
 
     @override
     async def encoder(self) -> Encoder:

@@ -57,6 +57,10 @@ class Shared:
             self._broker.send(self._topic, values, PARTITIONS)
             self.sent += len(values)
 
+    def send_bad(self, count: int) -> None:
+        """What is no step of a chain."""
+        self._broker.send(self._topic, [b'{"Number":0}'] * count, PARTITIONS)
+
     def rows(self) -> int:
         """Steps in the table."""
         return self.system.count("rikstv.data_series")
@@ -205,3 +209,10 @@ def test_what_is_deleted_shows_whichever_worker_has_delivered_it(shared: Shared)
     assert problem.startswith("6 rows that arrived on")
     shared.run("doctor", "--accept")
     assert shared.run("doctor")[0] == 0
+
+    # What any of them has rejected may be dropped by the command, and that is no gap.
+    shared.send_bad(2 * PARTITIONS)
+    eventually(lambda: shared.system.count("logs.rejected") == 2 * PARTITIONS, "rejected rows")
+    shared.run("rejected", "drop", "--all")
+    assert shared.system.count("logs.rejected") == 0
+    shared.is_well()

@@ -239,5 +239,5 @@ class Accounts:
             text += f"; {accepted:,} are gone, and that was accepted"
         more = there - (expected - expired - accepted)
         if more > 0:
-            text += f"; {more:,} came another way"
+            text += f"; {more:,} came another way, or just now"
         return text

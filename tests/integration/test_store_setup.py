@@ -148,16 +148,22 @@ def test_what_dry_run_prints_can_be_run(engine: Process, store: Store) -> None:
     assert setup(engine).returncode == 0
 
 
-def test_collectors_wait_until_the_last_view_is_there(engine: Process, store: Store) -> None:
+@pytest.mark.parametrize(("name", "table"), [("logs", "intake"), ("requests", "api_requests")])
+def test_collectors_wait_until_the_last_view_is_there(
+    engine: Process, store: Store, name: str, table: str
+) -> None:
     settings = Settings.read(clickhouse_url=engine.url)
-    pack = find_packs(settings, ["logs"])[0]
+    pack = find_packs(settings, [name])[0]
     statements = [text for one in read_migrations(pack) for text in one.statements(settings)]
+    ready = next(n for n, text in enumerate(statements, start=1) if "MODIFY COMMENT" in text)
+    views = [n for n, text in enumerate(statements, start=1) if "MATERIALIZED VIEW" in text]
+    assert ready > max(views)
     for number, statement in enumerate(statements, start=1):
         store.command(statement)
-        if "intake" in tables(store):
+        if table in tables(store):
             asked = SWALLOWS_ROWS.removesuffix("FORMAT TSV")
-            swallows = store.query(asked, {"database": "logs", "table": "intake"}).value()
-            assert bool(swallows) == (number < len(statements)), statement
+            swallows = store.query(asked, {"database": "logs", "table": table}).value()
+            assert bool(swallows) == (number < ready), statement
 
 
 def test_setups_at_the_same_time_do_no_harm(engine: Process, store: Store) -> None:
@@ -211,3 +217,28 @@ def test_wrong_names_and_absent_servers_have_their_exit_codes(engine: Process) -
     away = setup(engine, "--clickhouse", "http://127.0.0.1:1")
     assert away.returncode == 1
     assert "cannot reach ClickHouse at http://127.0.0.1:1" in away.stderr
+
+
+def test_what_is_wrong_with_one_pack_is_told_and_the_others_get_their_tables(
+    engine: Process, store: Store, tmp_path: Path
+) -> None:
+    packs = {
+        "aged": ("requires: [nothing]", ""),
+        "bad": ("", "CREATE DATABASE IF NOT EXISTS mine;\nCREATE TABEL mine.t (a UInt8);\n"),
+        "unread": ("tabel: x", ""),
+    }
+    for name, (more, sql) in packs.items():
+        folder = tmp_path / name
+        (folder / "schema").mkdir(parents=True)
+        (folder / "pack.yaml").write_text(f"name: {name}\ndescription: x\n{more}\n")
+        if sql:
+            (folder / "schema" / "001_tables.sql").write_text(sql)
+    done = setup(engine, TAILRACE_PACKS_DIR=str(tmp_path))
+    assert done.returncode == 1
+    assert "application_logs" in tables(store)
+    assert "bad/schema/001_tables.sql, statement 2: " in done.stderr
+    assert "aged/pack.yaml: requires: cannot find a pack 'nothing'" in done.stderr
+    assert "unread/pack.yaml:3: tabel: there is no such key" in done.stderr
+    assert "Traceback" not in done.stderr
+    named = setup(engine, "logs", TAILRACE_PACKS_DIR=str(tmp_path))
+    assert (named.returncode, named.stderr) == (0, "")

@@ -16,7 +16,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tailrace.errors import ConfigurationError, TableMissingError
+from tailrace.errors import (
+    ConfigurationError,
+    StoreError,
+    StoreUnavailableError,
+    TableMissingError,
+)
 from tailrace.packs import Pack
 from tailrace.settings import Settings
 from tailrace.store.client import Store
@@ -110,8 +115,7 @@ def _set_up_pack(store: Store, pack: Pack, settings: Settings, run: Run, *, dry:
     for migration in read_migrations(pack):
         known = applied.get(migration.number)
         if known is None:
-            for statement in migration.statements(settings):
-                run(statement)
+            _apply(pack, migration, settings, run)
             if not dry:
                 _note(store, migration)
             done.append(f"applied {migration.name}")
@@ -122,6 +126,20 @@ def _set_up_pack(store: Store, pack: Pack, settings: Settings, run: Run, *, dry:
             )
     done.extend(_retain(store, pack, settings, run))
     return Report(pack.name, tuple(done))
+
+
+def _apply(pack: Pack, migration: Migration, settings: Settings, run: Run) -> None:
+    """Run the statements of a file; a StoreError tells which one was refused."""
+    for number, statement in enumerate(migration.statements(settings), 1):
+        try:
+            run(statement)
+        except StoreUnavailableError:
+            raise
+        except StoreError as error:
+            path = pack.folder / "schema" / migration.name
+            raise StoreError(
+                f"cannot apply {path}, statement {number}: {error}", code=error.code
+            ) from error
 
 
 def _retain(store: Store, pack: Pack, settings: Settings, run: Run) -> Iterator[str]:
@@ -157,7 +175,15 @@ def _read(pack: Pack, path: Path) -> Migration:
         raise ConfigurationError(
             f"cannot use {path}: a migration is named like 001_tables.sql, in small letters"
         )
-    return Migration(pack.name, int(named[1]), path.name, path.read_text("utf-8"))
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"cannot read {path}: it is not UTF-8. Save it as UTF-8"
+        ) from error
+    return Migration(pack.name, int(named[1]), path.name, text)
 
 
 def _ledger_exists(store: Store) -> bool:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from tailrace.errors import ConfigurationError, StoreError, TableMissingError
+from tailrace.errors import ConfigurationError, QueryError, StoreError, TableMissingError
 from tailrace.packs import Pack
 from tailrace.packs.dashboard import FILE_NAME, Dashboard, Panel, read_dashboard
 from tailrace.search.logs import Reader
@@ -62,11 +62,20 @@ class Dashboards:
         known = self._read.get(path)
         if known is None or known[0] != changed_ns:
             try:
-                found = Found(pack, read_dashboard(path))
+                found = Found(pack, _checked(read_dashboard(path), path))
             except ConfigurationError as error:
                 found = Found(pack, None, error)
             known = self._read[path] = (changed_ns, found)
         return known[1]
+
+
+def _checked(dashboard: Dashboard, path: Path) -> Dashboard:
+    """The dashboard; ConfigurationError where its range is none."""
+    try:
+        Span.parse("", "", dashboard.range, datetime.now(UTC))
+    except QueryError as error:
+        raise ConfigurationError(f"cannot use {path}: range: {error}") from error
+    return dashboard
 
 
 @dataclass(frozen=True)

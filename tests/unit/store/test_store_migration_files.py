@@ -43,6 +43,13 @@ def test_wrong_numbers_and_names_are_refused(tmp_path: Path, names: tuple[str, .
         read_migrations(pack)
 
 
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    pack = pack_with(tmp_path)
+    (tmp_path / "schema" / "001_tables.sql").write_bytes(b"SELECT '\xe9'")
+    with pytest.raises(ConfigurationError, match=r"001_tables\.sql: it is not UTF-8"):
+        read_migrations(pack)
+
+
 @pytest.mark.parametrize("name", ["clickhouse_password", "data_dir", "nothing"])
 def test_only_settings_that_are_numbers_can_be_put_in(tmp_path: Path, name: str) -> None:
     [migration] = read_migrations(pack_with(tmp_path, _001_a=f"SELECT ${{{name}}}"))

@@ -387,7 +387,7 @@ class GatedBatches:
         self,
         name: str,
         frames: Sequence[Frames],
-        made_at_ms: int | None = None,
+        arrival_ms: int | None = None,
         *,
         again: bool = False,
     ) -> None:

@@ -70,7 +70,7 @@ class JournalIntake:
         self,
         name: str,
         frames: Sequence[Frames],
-        made_at_ms: int | None = None,
+        arrival_ms: int | None = None,
         *,
         again: bool = False,
     ) -> None:
@@ -81,7 +81,7 @@ class JournalIntake:
         self._metrics.received(
             sum(chunk.events for chunk in chunks), sum(len(chunk.payload) for chunk in chunks)
         )
-        await self._journal.deliver(name, chunks, made_at_ms, again=again)
+        await self._journal.deliver(name, chunks, arrival_ms, again=again)
 
     async def forget(self, prefix: str, names: Collection[str]) -> None:
         """Batches that begin with `prefix` and are not in `names` will not be brought again."""

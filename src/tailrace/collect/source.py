@@ -111,14 +111,13 @@ class Batches(Protocol):
         self,
         name: str,
         frames: Sequence[Frames],
-        made_at_ms: int | None = None,
+        arrival_ms: int | None = None,
         *,
         again: bool = False,
     ) -> None:
         """Bring a batch to every sink; returns once they have it. The name fits a file's.
 
-        `made_at_ms`: when it was made first, which is the time of arrival; unset: now. `again`:
-        somebody else may have brought it already.
+        `arrival_ms`: when it arrived; unset: now. `again`: somebody else may have brought it already.
         """
 
     async def forget(self, prefix: str, names: Collection[str]) -> None:

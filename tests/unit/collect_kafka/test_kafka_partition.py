@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tailrace.collect.sources.kafka.intents import MOST_INTENTS, Intent, read, write
+from tailrace.collect.sources.kafka.intents import MOST_INTENTS, OLDEST_MS, Intent, read, write
 from tailrace.collect.sources.kafka.partition import Batch, Limits, Partition
 from tests.unit.collect_kafka.kafka_support import FakeMessage, offsets_as_lines
 
@@ -32,8 +32,11 @@ def test_intents_are_written_and_read() -> None:
 
 
 def test_a_mark_tells_when_the_batch_was_made_first() -> None:
-    assert Intent.new(1, 2, NOW_MS).made_at_ms == NOW_MS
-    assert Intent(1, 2, "3f2a9c01be77").made_at_ms is None
+    intent = Intent.new(1, 2, NOW_MS)
+    assert intent.arrival_ms(NOW_MS + 60_000) == NOW_MS
+    # Rows that arrived before their retention would be dropped as soon as they are stored.
+    assert intent.arrival_ms(NOW_MS + OLDEST_MS) == NOW_MS + OLDEST_MS
+    assert Intent(1, 2, "3f2a9c01be77").arrival_ms(NOW_MS + 1) == NOW_MS + 1
 
 
 def test_what_others_write_beside_an_offset_is_no_intent() -> None:

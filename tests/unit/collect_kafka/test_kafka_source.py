@@ -26,7 +26,7 @@ class NeverDelivered:
         self,
         name: str,
         frames: Sequence[Frames],
-        made_at_ms: int | None = None,
+        arrival_ms: int | None = None,
         *,
         again: bool = False,
     ) -> None:

@@ -22,6 +22,9 @@ FIRST_WORD = "tailrace1"
 RANDOM_BYTES = 6
 TIME_DIGITS = 12
 """Hexadecimal; enough until the year 10889."""
+OLDEST_MS = 12 * 3600 * 1000
+"""What was announced before that is new, if it comes now: rows past their retention, which may be a day,
+would be dropped as soon as they are stored."""
 MOST_INTENTS = 8
 """Beside one offset; brokers keep no more than 4096 bytes there, unless they are told otherwise."""
 
@@ -42,11 +45,12 @@ class Intent:
         """With a mark of its own."""
         return cls(first, end, f"{secrets.token_hex(RANDOM_BYTES)}{now_ms:0{TIME_DIGITS}x}")
 
-    @property
-    def made_at_ms(self) -> int | None:
-        """When the batch was made first; None where the mark does not tell."""
-        has_time = len(self.mark) == 2 * RANDOM_BYTES + TIME_DIGITS
-        return int(self.mark[-TIME_DIGITS:], 16) if has_time else None
+    def arrival_ms(self, now_ms: int) -> int:
+        """When the batch was made first; now, where the mark does not tell or it is too long ago."""
+        if len(self.mark) != 2 * RANDOM_BYTES + TIME_DIGITS:
+            return now_ms
+        made_at_ms = int(self.mark[-TIME_DIGITS:], 16)
+        return made_at_ms if now_ms - made_at_ms < OLDEST_MS else now_ms
 
 
 def write(intents: Iterable[Intent]) -> str:

@@ -124,10 +124,9 @@ class KafkaSource(Source):
         """Where a partition was lost and has come back, a batch may come while it is on its way."""
         under_way = self._delivering.get(batch.name)
         if under_way is None:
+            arrival_ms = batch.intent.arrival_ms(self._context.clock.now_ms())
             under_way = asyncio.ensure_future(
-                self._batches.deliver(
-                    batch.name, batch.frames, batch.intent.made_at_ms, again=not batch.is_new
-                )
+                self._batches.deliver(batch.name, batch.frames, arrival_ms, again=not batch.is_new)
             )
             self._delivering[batch.name] = under_way
             under_way.add_done_callback(lambda _: self._delivering.pop(batch.name))

@@ -18,6 +18,7 @@ import yaml
 from typing_extensions import override
 
 from tailrace.packs import find_packs
+from tailrace.packs.requests.classes import upto_ms
 from tailrace.settings import Settings
 from tests.integration.collect_system import Collector, Engine, engine_with_tables, eventually
 from tests.processes import Process
@@ -25,9 +26,10 @@ from tests.web_system import start_web
 
 TABLES = (
     "api_requests",
-    "api_requests_by_day",
-    "api_requests_by_day_of_all",
-    "api_requests_by_minute",
+    *(
+        f"api_requests_by_{what}"
+        for what in ("day", "millisecond", "minute", "hour", "status", "latency")
+    ),
 )
 REFERENCE = """\
 2024-09-29 01:00:00 cust_1 /api/v1/resource1 200 0.5
@@ -36,12 +38,15 @@ REFERENCE = """\
 2024-09-29 01:00:03 cust_1 /api/v1/resource3 404 0.7
 2024-09-29 01:00:04 cust_1 /api/v1/resource1 200 1.5
 """
-SUMS = (
-    "SELECT (SELECT count() FROM logs.api_requests) AS raw, "
-    "(SELECT sum(requests) FROM logs.api_requests_by_day) AS by_day, "
-    "(SELECT sum(requests) FROM logs.api_requests_by_day_of_all) AS of_all, "
-    "(SELECT sum(requests) FROM logs.api_requests_by_minute) AS by_minute"
+ONES, ALL = "WHERE customer_id != ''", "WHERE customer_id = ''"
+SUMS = "SELECT toUInt32(count()) AS raw" + "".join(
+    f", (SELECT toUInt32(sum(requests)) FROM logs.{table} {of}) AS sum_{number}"
+    for number, (table, of) in enumerate(
+        [(table, of) for table in TABLES[1:3] for of in (ONES, ALL)]
+        + [(table, "") for table in TABLES[3:]]
+    )
 )
+SUMS += " FROM logs.api_requests"
 
 
 @dataclass
@@ -203,6 +208,8 @@ def test_lines_that_are_no_request_are_kept_with_the_reason(system: System) -> N
         "": "six words",
         "hello": "six words",
         "2024-09-29 01:00:00 cust_1 /a b 200 0.5": "six words",
+        "2024-09-29 01:00:00  /a 200 0.5": "six words",
+        "2024-09-29  01:00:00 cust_1 /a 200 0.5": "six words",
         "2024-13-29 01:00:00 cust_1 /a 200 0.5": "the time '2024-13-29 01:00:00'",
         "1969-12-31 23:59:59 cust_1 /a 200 0.5": "not from 1970",
         "2024-09-29 01:00:00 cust_1 /a two 0.5": "the status 'two'",
@@ -328,3 +335,74 @@ def test_service_levels_are_those_of_the_lines(system: System) -> None:
     assert (one["customer_id"], one["path"], one["requests"]) == ("a", "/p1", 500)
     [everything] = system.get("/api/v1/requests/slo", by="all").json()["rows"]
     assert (everything["requests"], everything["failed"]) == (4_000, 80)
+    assert everything["burn_rates"]["3d"] == rows["a"]["burn_rates"]["3d"] * 10
+
+
+def test_service_levels_come_page_by_page_and_by_part_of_a_path(system: System) -> None:
+    now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+    lines = [
+        f"{now} c{customer} /{'api' if customer % 2 else 'web'}/{path} {status} 0.1\n"
+        for customer in range(7)
+        for path in ("a", "b")
+        # Customers with the same share of failures follow each other by name.
+        for status in [500] * (customer // 2) + [200] * (9 - customer // 2)
+    ]
+    system.append("".join(lines))
+    with system.collector():
+        system.wait_for(len(lines))
+    asked = {"by": "customer,path", "limit": 3}
+    found: list[tuple[str, str]] = []
+    answer = system.get("/api/v1/requests/slo", **asked).json()
+    while answer["next"]:
+        assert len(answer["rows"]) == 3
+        found += [(row["customer_id"], row["path"]) for row in answer["rows"]]
+        answer = system.get("/api/v1/requests/slo", **asked, cursor=answer["next"]).json()
+    found += [(row["customer_id"], row["path"]) for row in answer["rows"]]
+    whole = system.get("/api/v1/requests/slo", by="customer,path").json()
+    assert whole["next"] is None
+    assert found == [(row["customer_id"], row["path"]) for row in whole["rows"]]
+    assert found[:3] == [("c6", "/web/a"), ("c6", "/web/b"), ("c4", "/web/a")]
+    assert len(found) == len(set(found)) == 14
+    api = system.get("/api/v1/requests/slo", by="path", path="/api/*").json()
+    assert {row["path"] for row in api["rows"]} == {"/api/a", "/api/b"}
+    assert {row["burn_rates"]["5m"] is None for row in api["rows"]} == {False}
+    refused = system.get("/api/v1/requests/slo", cursor="nonsense")
+    assert refused.status_code == 400
+    assert "cannot use the cursor 'nonsense'" in refused.json()["detail"]
+
+
+def test_apdex_is_that_of_the_values_for_any_time(system: System) -> None:
+    chance = random.Random(6)
+    now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+    values = [chance.choice((0, 19, 20, 21, 99, chance.randrange(9000))) for _ in range(3_000)]
+    lines = [
+        f"{now} c{number % 3} /p {200 if number % 5 else 404} {ms / 1000:.3f}\n"
+        for number, ms in enumerate(values)
+    ]
+    system.append("".join(lines))
+    with system.collector():
+        system.wait_for(len(lines))
+    for ms in (1, 5, 20, 21, 26, 60, 250, 333, 500, 501, 1777):
+        answer = system.get("/api/v1/requests/slo", apdex=ms / 1000).json()
+        for row in answer["rows"]:
+            good = [
+                value
+                for number, value in enumerate(values)
+                if f"c{number % 3}" == row["customer_id"] and number % 5
+            ]
+            satisfied = sum(value <= ms for value in good)
+            tolerated = sum(value <= 4 * ms for value in good)
+            assert row["apdex"] == round((satisfied + tolerated) / 2 / row["requests"], 5), ms
+
+
+def test_classes_of_latencies_are_the_same_in_the_table(system: System) -> None:
+    every_ms = [*range(12_000), *range(12_000, 1_300_000, 487), 999_999_999]
+    rows = "SELECT toDateTime(0), 'c', '/p', 200, arrayJoin({}) / 1000, ''"
+    columns = "timestamp, customer_id, path, status, seconds, file"
+    system.engine.execute(
+        f"INSERT INTO logs.api_requests ({columns}) {rows.format(every_ms)} "
+        "SETTINGS max_ast_elements = 1000000, max_query_size = 10000000"
+    )
+    found = system.engine.query("SELECT ms, upto_ms FROM logs.api_requests ORDER BY ms")
+    assert [(row["ms"], row["upto_ms"]) for row in found] == [(ms, upto_ms(ms)) for ms in every_ms]
+    assert system.sums() == {len(every_ms)}

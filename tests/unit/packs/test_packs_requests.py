@@ -1,19 +1,23 @@
 """The pack `requests` without a database: its lines, its arithmetic, and what its routes answer."""
 
+import random
 import re
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
+from tailrace.errors import QueryError
+from tailrace.packs.requests.classes import at_place, upto_ms
 from tailrace.packs.requests.generate import CUSTOMERS, PATHS, STATUSES, RequestGenerator
 from tailrace.packs.requests.objectives import RULES, WINDOWS, Objective, apdex
-from tailrace.packs.requests.routes import router
+from tailrace.packs.requests.routes import median_place, p99_place, router
+from tailrace.packs.requests.windows import Windows
 
 NOW = datetime(2026, 11, 22, 12, 30, 15, 250_000, UTC)
 LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (\w+) (\S+) (\d{3}) (\d\.\d{3})\n")
@@ -130,17 +134,17 @@ class FakeHost:
         raise AssertionError(f"{template}: this pack has no pages")
 
 
-async def get(host: FakeHost, path: str, **parameters: str) -> httpx.Response:
+async def get(host: FakeHost, url: str, /, **parameters: str) -> httpx.Response:
     app = FastAPI()
     app.include_router(router(host))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        return await client.get(path, params=parameters)
+        return await client.get(url, params=parameters)
 
 
-STATS = {
-    "by_day_of_all": [(200, 1, 99_999_999, 500, 1980)],
-    "by_day\n": [(3, 1, 1_000_000, 300, 500)],
+STATS: dict[str, list[tuple[Any, ...]]] = {
+    "micros": [(300, 2, 0, 500_000), (500, 1, 1, 500_000)],
+    "by_millisecond": [(300, 255, 1), (300, 300, 1), (500, 470, 1)],
 }
 
 
@@ -154,12 +158,61 @@ async def test_stats_are_rounded_to_five_places() -> None:
         "uptime": 66.66667,
         "average_latency": 0.33333,
         "median_latency": 0.3,
-        "p99_latency": 0.5,
+        "p99_latency": 0.47,
     }
-    assert host.asked == [{"customer_id": "cust_1", "from_date": date(2026, 11, 1)}]
-    everybody = await get(host, "/customers/customer/stats/all", from_date="2026-11-22")
-    assert everybody.json()["total_requests"] == 200
-    assert everybody.json()["average_latency"] == 0.5
+    asked = {"customer_id": "cust_1", "from_date": date(2026, 11, 1)}
+    assert host.asked == [asked, {**asked, "classes": [300, 500]}]
+    host.asked.clear()
+    await get(host, "/customers/customer/stats/all", from_date="2026-11-22")
+    assert [asked["customer_id"] for asked in host.asked] == ["", ""]
+
+
+async def test_a_class_that_is_ahead_of_its_milliseconds_gives_the_last_of_them() -> None:
+    """An insert reaches one rollup before the other."""
+    host = FakeHost({"micros": [(300, 9, 0, 1)], "by_millisecond": [(300, 255, 1), (300, 260, 2)]})
+    answer = await get(host, "/customers/cust_1/stats", from_date="2026-11-01")
+    assert answer.json()["median_latency"] == 0.26
+
+
+@pytest.mark.parametrize("total", [1, 2, 3, 99, 100, 101, 199, 200, 1000, 12345])
+def test_places_are_those_of_the_definition(total: int) -> None:
+    values = list(range(total))
+    counts = [(value, 1) for value in values]
+    assert at_place(counts, median_place(total))[0] == values[total // 2]
+    expected = values[total * 99 // 100 - 1] if total >= 100 else values[-1]
+    assert at_place(counts, p99_place(total))[0] == expected
+
+
+def test_classes_are_short_and_join_without_a_gap() -> None:
+    ends = sorted({upto_ms(ms) for ms in range(120_000)})
+    assert ends[0] == 0
+    assert all(upto_ms(end) == end and upto_ms(end + 1) > end for end in ends)
+    for before, end in pairwise(ends[1:]):
+        assert end - before <= max(20, end / 5)
+        assert upto_ms(before + 1) == end
+
+
+def test_cells_add_up_to_the_windows_whatever_the_time() -> None:
+    chance = random.Random(4)
+    for _ in range(200):
+        now = NOW + timedelta(seconds=chance.randrange(7200)) * chance.randrange(2)
+        now = now.replace(microsecond=0, minute=chance.choice((0, 1, 30, 59)))
+        windows = Windows(now, WINDOWS)
+        this_hour = now.replace(minute=0, second=0)
+        expected, counts = [0] * 7, [0] * 80
+        for age in range(0, 262_800, 60):
+            minute = now.replace(second=0) - timedelta(seconds=age)
+            hour = minute.replace(minute=0)
+            expected = [
+                n + (minute > start) for n, start in zip(expected, windows.starts, strict=True)
+            ]
+            # What windows.sql does: by the minute, and, once an hour, by the hour.
+            if hour in windows.hours:
+                shortest = sum(minute <= start for start in windows.starts)
+                counts[8 * (windows.hours.index(hour) + 1) + shortest] += 1
+            if hour < this_hour and hour > windows.starts[-1]:
+                counts[sum(hour <= start for start in windows.starts)] += 1
+        assert windows.sums(counts) == expected
 
 
 async def test_a_day_before_every_row_is_the_first_day() -> None:
@@ -182,18 +235,17 @@ async def test_a_day_is_required() -> None:
 
 
 async def test_a_customer_without_requests_is_not_found() -> None:
-    host = FakeHost({"": [(0, 0, 0, 0, 0)]})
+    host = FakeHost({"": []})
     answer = await get(host, "/customers/nobody/stats", from_date="2026-11-01")
     assert answer.status_code == 404
     assert "'nobody'" in answer.text
 
 
 async def test_levels_have_budgets_burn_rates_and_the_worst_first() -> None:
-    windows = [list(range(100, 800, 100)), [0] * 7]
     host = FakeHost(
         {
-            "satisfied": [("cust_1", "", 1000, 1, 900, 1000), ("cust_2", "", 1000, 20, 0, 0)],
-            "windows": [("cust_1", "", *windows), ("cust_2", "", [100] * 7, [2] * 7)],
+            "HAVING": [("cust_2", "", 1000, 20, 0, 0), ("cust_1", "", 1000, 1, 900, 1000)],
+            "cell": [("cust_1", "", [100] * 80, [0] * 80), ("cust_2", "", [100] * 80, [2] * 80)],
         }
     )
     answer = (await get(host, "/api/v1/requests/slo", target="99", apdex="0.25")).json()
@@ -209,19 +261,69 @@ async def test_levels_have_budgets_burn_rates_and_the_worst_first() -> None:
     assert host.asked[0]["from_date"] == date(2026, 10, 24)
     assert host.asked[0]["satisfied_ms"] == 250
     assert host.asked[1]["now"] == NOW.replace(microsecond=0)
+    assert host.asked[1]["customers"] == ["cust_1", "cust_2"]
+    assert answer["next"] is None
 
 
 async def test_what_had_no_request_lately_burns_nothing() -> None:
-    host = FakeHost({"satisfied": [("", "/old", 10, 10, 0, 0)], "windows": []})
+    host = FakeHost({"HAVING": [("", "/old", 10, 10, 0, 0)], "cell": []})
     [row] = (await get(host, "/api/v1/requests/slo", by="path")).json()["rows"]
     assert row["path"] == "/old"
     assert Counter(row["burn_rates"].values()) == {None: len(WINDOWS)}
     assert row["alert"] is None
 
 
+async def test_a_page_says_where_the_next_begins() -> None:
+    rows: list[tuple[Any, ...]] = [(f"c{n}", "", 10, 10 - n, 0, 0) for n in range(3)]
+    host = FakeHost({"HAVING": rows, "cell": []})
+    answer = (await get(host, "/api/v1/requests/slo", limit="2")).json()
+    assert [row["customer_id"] for row in answer["rows"]] == ["c0", "c1"]
+    assert host.asked[0]["rows"] == 3
+    assert host.asked[1]["customers"] == ["c0", "c1"]
+    await get(host, "/api/v1/requests/slo", limit="2", cursor=answer["next"])
+    after = {name[6:]: value for name, value in host.asked[2].items() if name.startswith("after_")}
+    assert after == {"share": 0.9, "customer": "c1", "path": ""}
+
+
+@pytest.mark.parametrize("cursor", ["x", "WzFd", "bnVsbA", "ä", "W10", "WyJ4IiwiIiwiIl0"])
+async def test_a_cursor_that_was_not_given_out_is_refused(cursor: str) -> None:
+    with pytest.raises(QueryError, match="cannot use the cursor"):
+        await get(FakeHost({}), "/api/v1/requests/slo", cursor=cursor)
+
+
+async def test_a_time_within_a_class_is_read_by_the_millisecond() -> None:
+    host = FakeHost(
+        {
+            "HAVING": [("a", "", 10, 1, 3, 5), ("b", "", 10, 0, 3, 5)],
+            "by_millisecond": [("a", "", 2, 1)],
+            "cell": [],
+        }
+    )
+    answer = (await get(host, "/api/v1/requests/slo", apdex="0.26")).json()
+    assert host.asked[1]["classes"] == [300, 1200]
+    assert [row["apdex"] for row in answer["rows"]] == [0.55, 0.4]
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"), [("", ("", False)), ("/a", ("/a", True)), ("/a/*", ("/a/", False))]
+)
+async def test_paths_are_whole_or_begin_so(path: str, asked: tuple[str, bool]) -> None:
+    host = FakeHost({"HAVING": []})
+    await get(host, "/api/v1/requests/slo", path=path)
+    assert (host.asked[0]["path"], host.asked[0]["whole_path"]) == asked
+
+
 @pytest.mark.parametrize(
     "wrong",
-    [{"target": "100"}, {"target": "0"}, {"by": "file"}, {"apdex": "0"}, {"failed_from": "300"}],
+    [
+        {"limit": "0"},
+        {"limit": "1001"},
+        {"target": "100"},
+        {"target": "0"},
+        {"by": "file"},
+        {"apdex": "0"},
+        {"failed_from": "300"},
+    ],
 )
 async def test_an_objective_that_makes_no_sense_is_refused(wrong: dict[str, str]) -> None:
     assert (await get(FakeHost({}), "/api/v1/requests/slo", **wrong)).status_code == 422

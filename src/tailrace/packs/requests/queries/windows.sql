@@ -1,32 +1,36 @@
--- A row for each customer, path, or both: requests and failed ones within each of the seven windows,
--- which all end now. Windows are as long as their minutes, the one that is under way included.
+-- A row for each customer, path, or both: requests and failed ones of the past days by cells, which
+-- windows.py adds up. Whole hours are in the cell of the shortest window that has all of them, 0 to 7;
+-- minutes of an hour that a window begins in, or that is under way, in that of the shortest window that
+-- has them, and of the hour: 8, 16, … by its place in `hours`.
 SELECT
     if({by_customer:Bool}, customer_id, '') AS customer,
     if({by_path:Bool}, path, '') AS of_path,
-    [
-        sumIf(requests, minute > {now:DateTime} - {windows:Array(UInt32)}[1]),
-        sumIf(requests, minute > {now:DateTime} - {windows:Array(UInt32)}[2]),
-        sumIf(requests, minute > {now:DateTime} - {windows:Array(UInt32)}[3]),
-        sumIf(requests, minute > {now:DateTime} - {windows:Array(UInt32)}[4]),
-        sumIf(requests, minute > {now:DateTime} - {windows:Array(UInt32)}[5]),
-        sumIf(requests, minute > {now:DateTime} - {windows:Array(UInt32)}[6]),
-        sumIf(requests, minute > {now:DateTime} - {windows:Array(UInt32)}[7])
-    ],
-    [
-        sumIf(bad, minute > {now:DateTime} - {windows:Array(UInt32)}[1]),
-        sumIf(bad, minute > {now:DateTime} - {windows:Array(UInt32)}[2]),
-        sumIf(bad, minute > {now:DateTime} - {windows:Array(UInt32)}[3]),
-        sumIf(bad, minute > {now:DateTime} - {windows:Array(UInt32)}[4]),
-        sumIf(bad, minute > {now:DateTime} - {windows:Array(UInt32)}[5]),
-        sumIf(bad, minute > {now:DateTime} - {windows:Array(UInt32)}[6]),
-        sumIf(bad, minute > {now:DateTime} - {windows:Array(UInt32)}[7])
-    ]
+    sumResample(0, 80, 1)(requests, cell),
+    sumResample(0, 80, 1)(bad, cell)
 FROM
 (
-    SELECT *, if({failed_from:UInt16} >= 500, server_errors, failed) AS bad
+    SELECT
+        customer_id,
+        path,
+        requests,
+        if({failed_from:UInt16} >= 500, server_errors, failed) AS bad,
+        8 * indexOf({hours:Array(DateTime('UTC'))}, toStartOfHour(minute))
+            + arrayCount(start -> minute <= start, {starts:Array(DateTime('UTC'))}) AS cell
     FROM logs.api_requests_by_minute
-    WHERE minute > {now:DateTime} - arrayMax({windows:Array(UInt32)}) AND minute <= {now:DateTime}
-        AND ({customer_id:String} = '' OR customer_id = {customer_id:String})
-        AND ({path:String} = '' OR path = {path:String})
+    WHERE toStartOfHour(minute) IN {hours:Array(DateTime('UTC'))}
+        AND minute <= {now:DateTime('UTC')}
+        AND minute > {first:DateTime('UTC')}
+    UNION ALL
+    SELECT
+        customer_id,
+        path,
+        requests,
+        if({failed_from:UInt16} >= 500, server_errors, failed),
+        arrayCount(start -> hour <= start, {starts:Array(DateTime('UTC'))})
+    FROM logs.api_requests_by_hour
+    WHERE hour > {first:DateTime('UTC')} AND hour < toStartOfHour({now:DateTime('UTC')})
 )
+WHERE (empty({customers:Array(String)}) OR customer_id IN {customers:Array(String)})
+    AND (empty({paths:Array(String)}) OR path IN {paths:Array(String)})
+    AND startsWith(path, {path:String}) AND (NOT {whole_path:Bool} OR path = {path:String})
 GROUP BY customer, of_path

@@ -120,6 +120,7 @@ class GroupsModel(BaseModel):
     rows: list[GroupModel]
     total: int = Field(examples=[1], description="On all pages")
     next: str | None = Field(description="What the next page's `after` is; null: there is none")
+    is_whole: bool = Field(description="Whether all brokers have told their groups in time")
 
 
 class StreamsModel(BaseModel):
@@ -201,7 +202,12 @@ async def groups(shared: Shared, q: Text = "", after: After = "", limit: Limit =
     asked = Asked(q, groups_after=after, topics=0, groups=limit)
     overview = await shared.streams.overview(asked)
     names = overview.group_names
-    return GroupsModel(rows=_groups(overview), total=names.total, next=names.next)
+    return GroupsModel(
+        rows=_groups(overview),
+        total=names.total,
+        next=names.next,
+        is_whole=overview.has_all_groups,
+    )
 
 
 @router.get("/{topic}/configuration", summary="How a topic is set up")

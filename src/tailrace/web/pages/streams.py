@@ -20,6 +20,7 @@ from tailrace.web.units import format_number
 router = APIRouter(prefix="/streams", include_in_schema=False)
 
 LONGEST_NAME: Final = 300
+A_PAGE: Final = 25
 NO_CACHE: Final = {"Cache-Control": "no-store"}
 TONES: Final = {
     "stable": "good",
@@ -46,7 +47,7 @@ async def show_streams(
     live: str = "",
 ) -> HTMLResponse:
     """Everything at one moment; what is wrong instead, where brokers do not answer."""
-    asked = Asked(q, internal == "1", topics_after, groups_after)
+    asked = Asked(q, internal == "1", topics_after, groups_after, A_PAGE, A_PAGE)
     overview, problem = None, None
     try:
         overview = await shared.streams.overview(asked)

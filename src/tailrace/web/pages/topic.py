@@ -108,8 +108,7 @@ async def show_topic(
         case "":
             of_tab = await _messages(shared, topic, typed, opened)
         case "groups":
-            readers, count = await shared.streams.readers(topic)
-            of_tab = {"readers": readers, "group_count": count}
+            of_tab = {"readers": await shared.streams.readers(topic)}
         case _:
             pass
     html = shared.renderer.render(

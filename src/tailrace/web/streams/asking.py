@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from tailrace.clock import Clock
 
+MOST_STEP_SECS: Final = 2.5
 LEAST_SECS: Final = 0.05
 """What is left for a question when the time is over: enough to hear that there is no answer."""
 
@@ -41,6 +42,11 @@ class Asking:
         return max(self.until - self.clock.monotonic(), LEAST_SECS)
 
     @property
+    def step_secs(self) -> float:
+        """How long one of several questions may take: a broker that is away leaves time for the others."""
+        return min(self.left_secs, MOST_STEP_SECS)
+
+    @property
     def is_over(self) -> bool:
         """Whether the time is over."""
         return self.clock.monotonic() >= self.until
@@ -50,7 +56,7 @@ class Asking:
         asked = {TopicPartition(topic, number): spec for topic, number in places}
         if not asked:
             return {}
-        return self.admin.list_offsets(asked, request_timeout=self.left_secs)
+        return self.admin.list_offsets(asked, request_timeout=self.step_secs)
 
     def start_offsets_at(self, places: Iterable[Place], ms: int) -> Answers:
         """As `start_offsets`, for the first messages from a time on."""

@@ -68,7 +68,7 @@ class Option:
 def start_options(asking: Asking, kind: ResourceType, name: str) -> Answer:
     """Ask for the options of a topic or a broker. Each is asked by itself: brokers tell their own only."""
     resource = ConfigResource(kind, name)
-    asked = asking.admin.describe_configs([resource], request_timeout=asking.left_secs)
+    asked = asking.admin.describe_configs([resource], request_timeout=asking.step_secs)
     return next(iter(asked.values()))
 
 

@@ -82,13 +82,16 @@ class Group:
 
 
 def start_listing(asking: Asking) -> Answer:
-    """Ask for the names of all groups, to be waited for with `names`."""
-    return asking.admin.list_consumer_groups(request_timeout=asking.left_secs)
+    """Ask for the names of all groups, to be given to `names`."""
+    return asking.admin.list_consumer_groups(request_timeout=asking.step_secs)
 
 
-def names(asking: Asking, listing: Answer) -> list[str]:
-    """The groups' names; KafkaException or TimeoutError where the brokers do not answer."""
-    return sorted(group.group_id for group in listing.result(asking.left_secs).valid)
+def names(asking: Asking, listing: Answer) -> tuple[list[str], bool]:
+    """The groups' names, and whether all brokers have told theirs."""
+    told = asking.result(listing)
+    if told is None:
+        return [], False
+    return sorted(group.group_id for group in told.valid), not told.errors
 
 
 def read_groups(
@@ -102,11 +105,11 @@ def read_groups(
         return ()
     places = None if only is None else [TopicPartition(*place) for place in only]
     described = asking.admin.describe_consumer_groups(
-        list(wanted), request_timeout=asking.left_secs
+        list(wanted), request_timeout=asking.step_secs
     )
     asked = {
         name: asking.admin.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(name, places)], request_timeout=asking.left_secs
+            [ConsumerGroupTopicPartitions(name, places)], request_timeout=asking.step_secs
         )[name]
         for name in wanted
     }

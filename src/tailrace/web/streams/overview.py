@@ -63,6 +63,18 @@ class Overview:
     """Topics of Kafka's own that are left out."""
     groups: tuple[Group, ...]
     group_names: Names
+    has_all_groups: bool
+    """Whether all brokers have told their groups."""
+
+
+@dataclass(frozen=True)
+class Readers:
+    """Groups that read a topic, of the first `MOST_READERS` that there are."""
+
+    groups: tuple[Group, ...]
+    asked: int
+    total: int
+    has_all_groups: bool
 
 
 @dataclass(frozen=True)
@@ -84,7 +96,7 @@ def read_overview(asking: Asking, asked: Asked, history: History, roles: Roles) 
     shown = [name for name in found.topics if asked.with_internal or not name.startswith(INTERNAL)]
     topic_names = page_of(shown, asked.text, asked.topics_after, asked.topics)
     topics = read_topics(asking, [(name, found.topics[name]) for name in topic_names.rows], history)
-    all_groups = names(asking, listing) if listing else []
+    all_groups, is_whole = names(asking, listing) if listing else ([], True)
     group_names = page_of(all_groups, asked.text, asked.groups_after, asked.groups)
     ends = {
         (topic.name, part.number): part.end
@@ -106,6 +118,7 @@ def read_overview(asking: Asking, asked: Asked, history: History, roles: Roles) 
         len(found.topics) - len(shown),
         read_groups(asking, group_names.rows, ends),
         group_names,
+        is_whole,
     )
 
 
@@ -117,18 +130,23 @@ def read_topic(asking: Asking, name: str, history: History) -> Described:
     return Described(read, options_of(asking.result(started)))
 
 
-def read_readers(asking: Asking, name: str) -> tuple[tuple[Group, ...], int]:
-    """The groups that read a topic, of the first `MOST_READERS`; and how many groups there are."""
+def read_readers(asking: Asking, name: str) -> Readers:
+    """The groups that read a topic or have read it."""
     listing = start_listing(asking)
     places = [(name, number) for number in find_topic(asking, name).partitions]
-    all_names = names(asking, listing)
-    groups = read_groups(asking, all_names[:MOST_READERS], {}, places)
-    return tuple(group for group in groups if group.partitions), len(all_names)
+    all_names, is_whole = names(asking, listing)
+    asked = all_names[:MOST_READERS]
+    groups = read_groups(asking, asked, {}, places)
+    found = tuple(group for group in groups if group.partitions)
+    return Readers(found, len(asked), len(all_names), is_whole)
 
 
 def read_group(asking: Asking, name: str) -> Group | None:
     """One group; None where there is none of this name."""
-    if name not in names(asking, start_listing(asking)):
+    all_names, is_whole = names(asking, start_listing(asking))
+    if name not in all_names:
+        if not is_whole:
+            raise TimeoutError
         return None
     [group] = read_groups(asking, [name], {})
     return group

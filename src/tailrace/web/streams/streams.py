@@ -26,6 +26,7 @@ from tailrace.web.streams.overview import (
     Described,
     NoSuchTopicError,
     Overview,
+    Readers,
     read_group,
     read_overview,
     read_readers,
@@ -90,8 +91,8 @@ class Streams:
             ("topic", name), lambda asking: read_topic(asking, name, self._history)
         )
 
-    async def readers(self, topic: str) -> tuple[tuple[Group, ...], int]:
-        """The groups that read a topic, of as many as are asked; and how many there are."""
+    async def readers(self, topic: str) -> Readers:
+        """The groups that read a topic; as `topic`."""
         return await self._keep(("readers", topic), lambda asking: read_readers(asking, topic))
 
     async def group(self, name: str) -> Group | None:

@@ -1,14 +1,19 @@
 """`tailrace rejected` with a real engine and a real collector."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from tailrace.packs import find_packs
+from tailrace.settings import Settings
 from tests.integration.collect_system import (
     HTTP,
     Collector,
@@ -39,10 +44,11 @@ def _empty(engine: Engine) -> None:
     engine.execute("TRUNCATE TABLE logs.application_logs")
 
 
-def run(engine: Engine, *arguments: str, code: int = 0) -> str:
+def run(engine: Engine, *arguments: str, code: int = 0, **environment: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "tailrace", "rejected", *arguments, "--clickhouse", engine.url],
         capture_output=True,
+        env={**os.environ, **environment},
         text=True,
         timeout=120,
         check=False,
@@ -119,3 +125,71 @@ def test_without_an_answer_nothing_is_removed(engine: Engine, tmp_path: Path) ->
     )
     assert "cannot send to http://127.0.0.1:9/" in said
     assert len(listed(engine)) == 1
+
+
+REQUEST = "2026-02-03 04:05:06 cust_9 /api/v1/resource1 200 0.25"
+
+
+def test_rows_of_a_file_go_to_its_end_again(engine: Engine, tmp_path: Path) -> None:
+    """The line was good, and the pipeline was wrong: put right, it takes it."""
+    engine.execute("TRUNCATE TABLE logs.api_requests")
+    log = tmp_path / "api_requests.log"
+    log.write_text(f"{REQUEST}\n")
+    settings = Settings.read(clickhouse_url=engine.url, data_dir=tmp_path)
+    [pack] = find_packs(settings, ["requests"])
+    right = yaml.safe_load(pack.render_pipeline(settings))
+    wrong = deepcopy(right)
+    wrong["transforms"]["requests"]["source"] = 'abort "cannot read customers"'
+    here = ("--data-dir", str(tmp_path))
+    with Collector(wrong, tmp_path / "collector"):
+        eventually(lambda: len(listed(engine)) == 1, "the rejected line")
+    reject(engine, ("requests", "cannot read", "two\nlines"))
+    with Collector(right, tmp_path / "collector"):
+        said = run(
+            engine, "retry", "--component", "requests", *here, code=1, LOG_FILE_PATH=str(log)
+        )
+        assert f"sent 1 rows again, to the file {log}" in said
+        assert "1 rows were not taken and stay" in said
+        count = "SELECT toUInt32(count()) FROM logs.api_requests WHERE customer_id = 'cust_9'"
+        eventually(lambda: engine.value(count) == 1, "the request")
+    assert [row["raw"] for row in listed(engine)] == ["two\nlines"]
+    assert log.read_text() == f"{REQUEST}\n{REQUEST}\n"
+    log.write_text("half a li")
+    said = run(engine, "retry", "--all", *here, code=1, LOG_FILE_PATH=str(log))
+    assert "its last line has not ended yet" in said
+    assert log.read_text() == "half a li"
+
+
+def test_rows_that_a_table_refused_go_into_it_again(engine: Engine, tmp_path: Path) -> None:
+    engine.execute("TRUNCATE TABLE logs.api_requests")
+    row = {"timestamp": "2026-02-03 04:05:06", "path": "/p", "status": 200, "seconds": 0.1}
+    good = json.dumps({**row, "customer_id": "late"})
+    bad = json.dumps({**row, "customer_id": "late", "status": "what"})
+    reject(engine, *(("requests_clickhouse", "no such column", raw) for raw in (good, bad)))
+    said = run(engine, "retry", "--all", "--data-dir", str(tmp_path), code=1)
+    assert "sent 1 rows again, to the table logs.api_requests" in said
+    assert [row["raw"] for row in listed(engine)] == [bad]
+    count = "SELECT toUInt32(count()) FROM logs.api_requests WHERE customer_id = 'late'"
+    assert engine.value(count) == 1
+
+
+def test_rows_of_a_queue_go_into_the_table_that_takes_its_messages(
+    engine: Engine, tmp_path: Path
+) -> None:
+    messages = [{"Number": 6, "Step": step, "Value": value} for step, value in ((0, 6), (1, 3))]
+    reject(engine, *(("collatz_kafka", "cannot use Step", json.dumps(one)) for one in messages))
+    reject(engine, ("collatz_tcp", "no JSON object", "tab\tand \\ and\nbreak"))
+    said = run(engine, "retry", "--all", "--data-dir", str(tmp_path))
+    assert "sent 3 rows again, to the table rikstv.intake" in said
+    assert engine.value("SELECT toUInt32(count()) FROM rikstv.data_series WHERE number = 6") == 2
+    [still] = listed(engine)
+    assert (still["component_id"], still["raw"]) == ("collatz_tcp", "tab\tand \\ and\nbreak")
+    assert engine.value("SELECT toUInt32(count()) FROM logs.application_logs") == 0
+
+
+def test_rows_that_nobody_knows_stay_with_a_word_of_advice(engine: Engine, tmp_path: Path) -> None:
+    reject(engine, ("mine", "r1", "{}"), ("mine", "r2", "{}"))
+    said = run(engine, "retry", "--all", "--data-dir", str(tmp_path), code=1)
+    assert said.count("cannot send rows of 'mine' again") == 1
+    assert "--to http://HOST:PORT/" in said
+    assert len(listed(engine)) == 2

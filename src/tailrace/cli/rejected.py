@@ -3,8 +3,11 @@
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
+from itertools import groupby
 from typing import Annotated
 
 import httpx
@@ -14,11 +17,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tailrace.cli._doors import Door, HttpDoor, Pipeline, find_door
 from tailrace.cli.options import ClickhouseUrl, DataDir, EnginePort, IntakeHttp
 from tailrace.cli.terminal import ending_quietly, note
 from tailrace.clock import utc_now
 from tailrace.collect.books import note_removed_rows
-from tailrace.errors import TailraceError, UsageError
+from tailrace.errors import UsageError
+from tailrace.packs import find_usable
 from tailrace.search.times import parse_range
 from tailrace.search.visible import visible_text
 from tailrace.settings import Settings
@@ -51,7 +56,13 @@ def rejected(  # noqa: PLR0913 — each is a flag
     every: Annotated[bool, typer.Option("--all", help="retry, drop: without any filter")] = False,
     limit: Annotated[int, typer.Option(min=1, help="list: the newest, at most so many")] = 100,
     json: Annotated[bool, typer.Option("--json", help="JSON lines on a terminal, too")] = False,
-    to: Annotated[str, typer.Option(help="retry: where to, by HTTP POST; the intake")] = "",
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            help="retry: where to, by HTTP POST; by default the way in of the pack that rejected it",
+        ),
+    ] = "",
     intake_http: IntakeHttp = None,
     data_dir: DataDir = None,
     clickhouse: ClickhouseUrl = None,
@@ -59,8 +70,9 @@ def rejected(  # noqa: PLR0913 — each is a flag
 ) -> None:
     """List what was rejected, send it again, or drop it.
 
-    `retry` sends the bytes as they came to the HTTP intake and removes a row only when they are
-    acknowledged; what is still no good comes back with its new reason.
+    `retry` sends the bytes as they came where they came in: to the HTTP source of the pack whose
+    component rejected them, else to the end of the file that it follows, else into the table. A row is
+    removed only when it is safe there; what is still no good comes back with its new reason.
     """
     settings = Settings.read(
         clickhouse_url=clickhouse,
@@ -81,7 +93,8 @@ def rejected(  # noqa: PLR0913 — each is a flag
         if action is Action.LIST:
             _print(table.find(wanted, limit), as_json=json or not sys.stdout.isatty())
         elif action is Action.RETRY:
-            _retry(table, wanted, settings, to or f"http://{settings.intake_http}/")
+            with httpx.Client(timeout=TIMEOUT_SECS, trust_env=False) as client:
+                _retry(table, wanted, settings, Doors(settings, store, client, to))
         else:
             count = sum(_drop(table, rows, settings) for rows in _parts(table, wanted))
             note(f"dropped {count:,} rows")
@@ -103,42 +116,57 @@ def _drop(table: RejectedTable, rows: Sequence[RejectedLine], settings: Settings
     return len(rows)
 
 
-def _retry(table: RejectedTable, wanted: RejectedFilter, settings: Settings, url: str) -> None:
-    taken = refused = 0
-    with httpx.Client(timeout=TIMEOUT_SECS, trust_env=False) as client:
-        for rows in _parts(table, wanted):
-            good = _send(client, url, rows)
-            taken += _drop(table, good, settings)
-            refused += len(rows) - len(good)
-    note(f"sent {taken:,} rows again" + (f"; {refused:,} were refused and stay" if refused else ""))
-    if refused:
+@dataclass
+class Doors:
+    """Where the rows of each component go; with `to`, all of them there."""
+
+    settings: Settings
+    store: Store
+    client: httpx.Client
+    to: str
+    _known: dict[str, Door | None] = field(default_factory=dict)
+
+    def of(self, component: str) -> Door | None:
+        """None, and a note, where there is no way."""
+        if self.to:
+            return HttpDoor(self.client, self.to)
+        if component not in self._known:
+            try:
+                self._known[component] = find_door(
+                    component, self._pipelines, self.store, self.client
+                )
+            except UsageError as error:
+                note(str(error))
+                self._known[component] = None
+        return self._known[component]
+
+    @cached_property
+    def _pipelines(self) -> list[Pipeline]:
+        packs, _ = find_usable(self.settings)
+        return [Pipeline.of(pack, self.settings) for pack in packs if pack.pipeline]
+
+
+def _retry(table: RejectedTable, wanted: RejectedFilter, settings: Settings, doors: Doors) -> None:
+    sent: Counter[str] = Counter()
+    stay = 0
+    for part in _parts(table, wanted):
+        for component, found in groupby(sorted(part, key=_component), _component):
+            rows, door = list(found), doors.of(component)
+            good = door.send(rows) if door else []
+            stay += len(rows) - len(good)
+            if door and good:
+                sent[door.name] += _drop(table, good, settings)
+    for name, count in sent.items():
+        note(f"sent {count:,} rows again, to {name}")
+    if stay:
+        note(f"{stay:,} rows were not taken and stay")
         raise typer.Exit(1)
+    if not sent:
+        note("nothing is rejected that matches")
 
 
-def _send(client: httpx.Client, url: str, rows: Sequence[RejectedLine]) -> list[RejectedLine]:
-    """Those that were acknowledged. A row with line breaks in it travels alone."""
-    lines = [row for row in rows if b"\n" not in row.raw]
-    taken = list(lines) if lines and _post(client, url, lines) else []
-    alone = [row for row in rows if b"\n" in row.raw] + ([] if taken else lines)
-    return taken + [row for row in alone if _post(client, url, [row])]
-
-
-def _post(client: httpx.Client, url: str, rows: Sequence[RejectedLine]) -> bool:
-    """Whether the intake has acknowledged the rows; False where it will not have them."""
-    body = b"".join(row.raw + b"\n" for row in rows)
-    try:
-        answer = client.post(url, content=body)
-    except httpx.TransportError as error:
-        raise TailraceError(
-            f"cannot send to {url}: {error}. Rows that were not acknowledged stay; is the "
-            "collector running? TAILRACE_INTAKE_HTTP and --to name another address"
-        ) from error
-    if answer.status_code in (408, 429) or answer.status_code >= 500:
-        raise TailraceError(
-            f"cannot send to {url}: it answers {answer.status_code} "
-            f"{answer.text.strip()[:200]}. Rows that were not acknowledged stay; try again later"
-        )
-    return answer.is_success
+def _component(row: RejectedLine) -> str:
+    return row.component_id
 
 
 def _print(rows: Sequence[RejectedLine], *, as_json: bool) -> None:

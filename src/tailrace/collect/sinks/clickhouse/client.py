@@ -39,9 +39,10 @@ Text indexes are left to merges: building them in the insert takes four times as
 
 SWALLOWS_ROWS = """SELECT count() FROM system.tables
 WHERE database = {database:String} AND name = {table:String}
-    AND engine = 'Null' AND (empty(dependencies_table) OR startsWith(comment, 'Not ready'))
+    AND (engine = 'Null' AND empty(dependencies_table) OR startsWith(comment, 'Not ready'))
 FORMAT TSV"""
-"""Whether rows of a table would be forgotten. `schema/` of the pack writes such a comment."""
+"""Whether rows of a table, or of its rollups, would be forgotten. `schema/` of the pack writes such a
+comment while not all views that read the table are there."""
 
 IDLE_CONNECTION_SECS = 3.0
 """Shorter than servers keep them, so that we do not send into one that is being closed."""

@@ -18,6 +18,7 @@ from tailrace.search.tail import Follower
 from tailrace.settings import Settings
 from tailrace.store import Store
 from tailrace.store.migrations import set_up
+from tailrace.web.parameters import keep
 from tests.web_system import WebSystem, running, start_web
 
 EXPLORED = [pack for pack in find_packs(Settings.read()) if pack.explore and pack.table]
@@ -55,6 +56,25 @@ CREATE TABLE IF NOT EXISTS mill.sacks
 )
 ENGINE = MergeTree ORDER BY (miller, at);
 """
+HEAPS = """
+name: heaps
+description: Heaps of grain
+table: mill.heaps
+explore:
+  time: at
+  fields: {at: second, grains: number}
+  columns: [at, grains]
+"""
+HEAPS_SCHEMA = """
+CREATE DATABASE IF NOT EXISTS mill;
+CREATE TABLE IF NOT EXISTS mill.heaps (at DateTime('UTC'), grains UInt128) ENGINE = MergeTree ORDER BY at;
+"""
+SILO = """
+name: silo
+description: Its tables are never made
+table: silo.grain
+explore: {time: at, fields: {at: moment}, columns: [at]}
+"""
 START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 GREAT = 2**200
 
@@ -63,13 +83,18 @@ GREAT = 2**200
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebSystem]:
     """The tables of every pack and of one's own, `mill`, and pages that know them."""
     packs_dir = tmp_path_factory.mktemp("packs")
-    folder = packs_dir / "mill"
-    (folder / "schema").mkdir(parents=True)
-    (folder / "pack.yaml").write_text(PACK)
-    (folder / "schema" / "001_tables.sql").write_text(SCHEMA)
+    for name, pack, schema in (
+        ("mill", PACK, SCHEMA),
+        ("heaps", HEAPS, HEAPS_SCHEMA),
+        ("silo", SILO, ""),
+    ):
+        folder = packs_dir / name
+        (folder / "schema").mkdir(parents=True)
+        (folder / "pack.yaml").write_text(pack)
+        (folder / "schema" / "001_tables.sql").write_text(schema)
     with running(tmp_path_factory.mktemp("tables")) as started:
         settings = Settings.read(packs_dir=packs_dir, engine_port=started.engine.port)
-        names = ["mill", *(pack.name for pack in EXPLORED)]
+        names = ["mill", "heaps", *(pack.name for pack in EXPLORED)]
         set_up(started.store, find_required(settings, names), settings)
         environment = {**started.environment, "TAILRACE_PACKS_DIR": str(packs_dir)}
         with start_web(environment) as web:
@@ -231,5 +256,109 @@ def test_new_rows_are_followed_once(sacks: WebSystem, tmp_path: Path) -> None:
         return polls
 
     first, *rest = asyncio.run(follow())
-    assert len(first) == 20  # rows that are alike in everything are one
+    assert len(first) == 40  # two and two are alike in everything
     assert rest == [["one"], ["three", "two"], []]
+
+
+def test_rows_that_are_alike_are_followed_each(sacks: WebSystem) -> None:
+    settings = Settings.read(packs_dir=Path(sacks.environment["TAILRACE_PACKS_DIR"]))
+    table = Tables.of(find_packs(settings)).find("mill.sacks")
+    query = LogQuery(text="note:alike", table=table)
+    sack = {"at": "2026-11-22 09:00:00", "note": "alike", "came": "2026-11-20 10:00:00.000"}
+
+    async def follow() -> list[list[int]]:
+        follower = Follower(sacks.store, table)
+        polls = []
+        for count in (2, 0, 1, 3, 0):
+            insert(sacks.store, [sack] * count)
+            [news] = await follower.poll([query], datetime.now(UTC))
+            polls.append(sorted(row.copy for row in news.rows))
+        return polls
+
+    assert asyncio.run(follow()) == [[1, 2], [], [3], [4, 5, 6], []]
+    found = rows(sacks, "note:alike")
+    assert len(found) == 6
+    assert len({row["id"] for row in found}) == 1
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "found"),
+    [
+        ("2026-11-22T00:00:00Z", "2026-11-23T00:00:00Z", [1, 2, 3]),
+        ("2026-11-22", "2026-11-23", [1, 2, 3]),
+        ("2026-11-21", "2026-11-22", [0]),
+        ("2026-11-23", "", [4]),
+        ("", "2026-11-22T00:00:00Z", [0]),
+        # Neither a fraction of a second nor another zone moves an end.
+        ("2026-11-22T00:00:00.000001Z", "", [2, 3, 4]),
+        ("2026-11-21T23:59:59.999999Z", "2026-11-22T00:00:00.000001Z", [1]),
+        ("2026-11-22T01:00:00+01:00", "2026-11-23T05:30:00+05:30", [1, 2, 3]),
+        ("2026-11-21T19:00:00-05:00", "2026-11-22T10:30:01+10:30", [1]),
+        ("1795305600", "1795392000", [1, 2, 3]),
+    ],
+)
+def test_days_begin_and_end_at_midnight(
+    sacks: WebSystem, start: str, end: str, found: list[int]
+) -> None:
+    moments = ["21 23:59:59", "22 00:00:00", "22 00:00:01", "22 23:59:59", "23 00:00:00"]
+    sacks.store.command("TRUNCATE TABLE mill.sacks")
+    insert(
+        sacks.store,
+        [{"at": f"2026-11-{one}", "batch": number} for number, one in enumerate(moments)],
+    )
+    given = rows(sacks, **{"from": start, "to": end, "order": "at"})
+    assert [row["batch"] for row in given] == found
+
+
+HOSTILE = [
+    "O'Hara",
+    'say "x"',
+    "back\\slash \\' \\n",
+    "nul\0l",
+    "tab\tline\n",
+    "🦉 ß ⟨",
+    "{p0:String}",
+    "%_*",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=repr)
+def test_a_filter_finds_the_very_value(sacks: WebSystem, name: str) -> None:
+    sacks.store.command("TRUNCATE TABLE mill.sacks")
+    insert(sacks.store, [{"at": "2026-11-22 10:00:00", "miller": one} for one in HOSTILE])
+    assert [row["miller"] for row in rows(sacks, miller=name)] == [name]
+    assert [row["miller"] for row in rows(sacks, keep("miller", name))] == [name]
+    page = sacks.get("/", table="sacks", miller=name, live="0")
+    assert page.status_code == 200
+    assert page.text.count('<tr class="row') == 1
+
+
+def test_great_numbers_are_sorted_and_paged_to_the_last_digit(sacks: WebSystem) -> None:
+    table = {"table": "mill.heaps", "order": "-grains", "limit": 7}
+    sacks.store.command(
+        "INSERT INTO mill.heaps SELECT '2026-11-22 10:00:00', toUInt128(1) * bitShiftLeft("
+        "toUInt128(1), 100) + number FROM numbers(40)"
+    )
+    seen: list[str] = []
+    cursor: str | None = None
+    while not seen or cursor:
+        given = {**table, "cursor": cursor} if cursor else table
+        answer = sacks.get("/api/v1/logs", **given).json()
+        seen += [row["grains"] for row in answer["rows"]]
+        cursor = answer["next"]
+    assert seen == [str(2**100 + number) for number in reversed(range(40))]
+    other = sacks.get("/api/v1/logs", **table).json()["next"]
+    wrong = sacks.get("/api/v1/logs", table="sacks", order="-weight", cursor=other)
+    assert wrong.status_code == 400
+
+
+def test_ready_says_nothing_of_packs_that_do_not_run(sacks: WebSystem) -> None:
+    detail = sacks.get("/readyz").json()["detail"]
+    assert "the collector at" in detail  # all tables of `logs` are there
+    with start_web({**sacks.environment, "TAILRACE_PACKS": "logs silo"}) as web:
+        answer = httpx.get(f"{web.url}/readyz", timeout=30)
+        assert answer.status_code == 503
+        assert "tables of the pack 'silo' are not there: silo.grain" in answer.json()["detail"]
+        answer = httpx.get(f"{web.url}/api/v1/logs", params={"table": "silo.grain"}, timeout=30)
+        assert answer.status_code == 503
+        assert "`tailrace setup silo` makes it" in answer.json()["detail"]

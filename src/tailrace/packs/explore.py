@@ -53,8 +53,8 @@ class Explore(BaseModel):
 
     place: str | None = None
     """A column of UInt64 that orders rows of one time: milliseconds of the arrival times 2^20, plus a
-    number. Without it their content does, which has to be read for that, and live tail gives rows that
-    are alike in everything once."""
+    number. Without it their content does; a minmax index on the time then keeps what is read for a page
+    small (docs/decisions/002-paging.md)."""
 
     content: str | None = None
     """A column of UInt64 that tells rows apart by their content, where the table has one."""

@@ -122,6 +122,14 @@ def test_errors_carry_clickhouses_code(store: Store) -> None:
     assert not isinstance(unknown.value, StoreUnavailableError)
 
 
+def test_errors_are_in_clickhouses_words_alone(store: Store) -> None:
+    with pytest.raises(StoreError) as refused:
+        store.query("SELECT nothing_here FROM system.one")
+    said = str(refused.value)
+    assert said.startswith("cannot run the query: Code: 47. DB::Exception: ")
+    assert "(for url" not in said
+
+
 def test_many_threads_and_tasks_may_ask_at_once(store: Store) -> None:
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda n: store.query(f"SELECT {n}").value(), range(40)))

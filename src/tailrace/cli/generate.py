@@ -34,7 +34,7 @@ from tailrace.cli._senders import open_sender
 from tailrace.clock import Clock, SystemClock
 from tailrace.errors import QueryError, UsageError
 from tailrace.packs import Pack, find_packs
-from tailrace.packs.generator import Generator, GeneratorFactory, Keys
+from tailrace.packs.generator import Generator, Keys
 from tailrace.packs.sender import GaveUpError, Patience, Sender, SenderFactory, Tally
 from tailrace.packs.variables import Value
 from tailrace.search.times import parse_moment
@@ -248,8 +248,8 @@ def _summary(tally: Tally, target: str, secs: float) -> str:
 def _generator(pack: Pack, seed: int | None, events_per_sec: float) -> Generator:
     if pack.generator is None:
         raise UsageError(f"cannot generate events of the pack {pack.name!r}: it has no generator")
-    make: GeneratorFactory = pack.load(pack.generator)
-    return make(seed, events_per_sec)
+    made: Generator = pack.call(pack.generator, seed, events_per_sec)
+    return made
 
 
 @contextmanager

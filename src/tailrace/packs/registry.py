@@ -196,7 +196,9 @@ class Pack(BaseModel):
         for sink in _tables(pipeline, "sinks").values():
             if isinstance(sink, dict) and isinstance(sink.get("auth"), dict):
                 sink["auth"] = {"strategy": "basic", "user": "", "password": "", **sink["auth"]}
-        return yaml.safe_dump(pipeline, sort_keys=False, allow_unicode=True)
+        # Whoever is told of a mistake by the lines of what is written here has to find the original.
+        origin = f"# Made of {str(self.pipeline)!r}: change that, and check it with `tailrace validate`.\n"
+        return origin + yaml.safe_dump(pipeline, sort_keys=False, allow_unicode=True)
 
     def load(self, entry: str) -> Any:
         """The object that `module:name` names in this pack's folder.

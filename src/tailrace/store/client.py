@@ -11,6 +11,7 @@ Guarantees:
 
 import asyncio
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,11 @@ MAX_CONNECTIONS = 16
 AUTHENTICATION_FAILED = 516
 UNKNOWN_TABLE = 60
 UNKNOWN_DATABASE = 81
+
+_AROUND: Final = re.compile(
+    r"^Received ClickHouse exception, code: \d+, server response: | \(for url \S+\)$"
+)
+"""What the client adds to ClickHouse's own words, which have all of it."""
 
 Value = str | int | float | bool | list[Any] | None
 Parameters = Mapping[str, Any]
@@ -332,7 +338,8 @@ def _refused(error: Exception) -> StoreError:
         )
     is_missing = code in (UNKNOWN_TABLE, UNKNOWN_DATABASE)
     kind = TableMissingError if is_missing else StoreError
-    return kind(f"cannot run the query: {error}", code=code)
+    said = _AROUND.sub("", str(error))
+    return kind(f"cannot run the query: {said}", code=code)
 
 
 def _first_line(error: BaseException) -> str:

@@ -147,6 +147,7 @@ def test_a_pipeline_keeps_what_yaml_1_2_calls_text(tmp_path: Path) -> None:
     settings = write(tmp_path, {"pack.yaml": HEAD, "pipeline.yaml": pipeline})
     [mine] = find_packs(settings, ["mine"])
     rendered = mine.render_pipeline(settings)
+    assert str(tmp_path / "mine" / "pipeline.yaml") in rendered.splitlines()[0]
     assert "'off'" in rendered
     assert "12:30" in rendered
     assert "read_from: 'no'" in rendered

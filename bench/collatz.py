@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.requests import timed
+from bench.requests import print_sizes, timed
 from bench.system import System, data_folder, running_system
 
 RUNS = 30
@@ -43,7 +43,7 @@ def main() -> None:
         while "intake_to_messages" not in system.sql(TABLES):
             time.sleep(0.1)
         print(f"filled in {timed(lambda: fill(system, options.steps)):,.0f} s")
-        print_sizes(system)
+        print_sizes(system, "rikstv.%")
         measure(system)
 
 
@@ -83,29 +83,32 @@ def fill(system: System, steps: int) -> None:
             response.read()
 
 
-def print_sizes(system: System) -> None:
-    """Rows, parts and bytes of each table."""
-    sizes = system.sql(
-        "SELECT table, sum(rows), count(), sum(bytes_on_disk) FROM system.parts "
-        "WHERE active AND database = 'rikstv' GROUP BY table ORDER BY table"
-    )
-    for line in sizes.splitlines():
-        table, rows, parts, size = line.split("\t")
-        print(f"  {table}: {int(rows):,} rows, {parts} parts, {int(size) / 1e6:,.1f} MB")
-
-
 def measure(system: System) -> None:
-    """Each question: how long it takes."""
-    numbers = system.sql("SELECT number FROM rikstv.chains ORDER BY number LIMIT 7, 1").strip()
+    """Each question: how long it takes. Those about a chain are asked about another one each time."""
+    numbers = system.sql(f"SELECT number FROM rikstv.chains ORDER BY rand(1) LIMIT {RUNS}").split()
     few = system.sql(
-        f"SELECT value FROM rikstv.data_series WHERE number = {numbers} AND step = 5"
+        f"SELECT value FROM rikstv.data_series WHERE number = {numbers[0]} AND step = 5"
     ).strip()
-    paths = ["longest_step_chain", "highest_value", f"part/{few}", "part/3077", "part/4?limit=1000"]
-    for path in [*paths, f"chain/{numbers}", f"plot/{numbers}", "collatz"]:
-        times = sorted(timed(partial(get, system, path)) * 1000 for _ in range(RUNS))
+    for path in (
+        "longest_step_chain",
+        "highest_value",
+        f"part/{few}",
+        "part/3077",
+        "part/4?limit=1000",
+        "chain/{number}",
+        "plot/{number}",
+        "plot/{number}?format=svg",
+        "plot/{number}/page",
+        "collatz",
+    ):
+        asked = [path.replace("{number}", number) for number in numbers]
+        # The first PNG loads matplotlib.
+        first = timed(partial(get, system, asked[0])) * 1000
+        times = sorted(timed(partial(get, system, one)) * 1000 for one in asked)
         print(
             f"GET /{path}: {times[0]:.1f} ms at least, median {times[RUNS // 2]:.1f} ms, "
-            f"p95 {times[RUNS * 95 // 100]:.1f} ms, {len(get(system, path)):,} bytes"
+            f"p95 {times[RUNS * 95 // 100]:.1f} ms, the first {first:.1f} ms, "
+            f"{len(get(system, asked[0])):,} bytes"
         )
 
 

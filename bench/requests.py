@@ -14,13 +14,19 @@ import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 from bench.system import System, data_folder, running_system
 
 ROWS_AN_INSERT = 1_000_000
 RUNS = 30
+PANEL_RUNS = 5
 STATS = "customers/{}/stats?from_date={}"
+READY = "SELECT 'ready' FROM system.tables WHERE name = 'api_requests' AND comment = ''"
+ROLLUPS = ("day", "millisecond", "minute", "hour", "status", "latency")
+RANGES = ("1h", "24h", "7d", "30d")
 INSERT = """
 INSERT INTO logs.api_requests (timestamp, customer_id, path, status, seconds, file)
 SELECT
@@ -78,7 +84,7 @@ def timed(work: Callable[[], object]) -> float:
 
 def wait_for_tables(system: System) -> None:
     """Until `tailrace setup` has made the last of them."""
-    while "api_requests_to_minute" not in system.sql("SHOW TABLES FROM logs"):
+    while "ready" not in system.sql(READY):
         time.sleep(0.1)
 
 
@@ -91,15 +97,16 @@ def fill(system: System, rows: int) -> None:
 
 def merge(system: System) -> None:
     """Let the rollups have one part each."""
-    for table in ("by_day", "by_day_of_all", "by_minute"):
-        system.sql(f"OPTIMIZE TABLE logs.api_requests_{table} FINAL")
+    for table in ROLLUPS:
+        system.sql(f"OPTIMIZE TABLE logs.api_requests_by_{table} FINAL")
 
 
-def print_sizes(system: System) -> None:
-    """Rows, parts and bytes of each table."""
+def print_sizes(system: System, tables: str = "logs.api%") -> None:
+    """Rows, parts and bytes of each of these tables."""
     sizes = system.sql(
         "SELECT table, sum(rows), count(), sum(bytes_on_disk) FROM system.parts "
-        "WHERE active AND database = 'logs' AND table LIKE 'api%' GROUP BY table ORDER BY table"
+        f"WHERE active AND concat(database, '.', table) LIKE '{tables}' "
+        "GROUP BY table ORDER BY table"
     )
     for line in sizes.splitlines():
         table, rows, parts, size = line.split("\t")
@@ -112,9 +119,33 @@ def measure(system: System) -> None:
     for since in ("1970-01-01", str(today - timedelta(days=10))):
         compare(system, STATS.format("cust_1", since), since, "AND customer_id = 'cust_1'")
         compare(system, STATS.format("customer", since).replace("stats", "stats/all"), since, "")
-    for by in ("all", "path", "customer", "customer,path"):
-        path = f"api/v1/requests/slo?by={by}&target=99.9"
+    for asked in (
+        "by=all",
+        "by=path",
+        "by=customer",
+        "by=customer,path",
+        "by=customer&apdex=0.333",
+    ):
+        path = f"api/v1/requests/slo?{asked}"
         print(f"GET /{path}: {latencies(system, path)}")
+    for span in RANGES:
+        measure_panels(system, span)
+
+
+def measure_panels(system: System, span: str) -> None:
+    """The panels of the dashboard: the slowest, and all of them, as medians of a few answers."""
+    address = "/api/v1/dashboards/requests"
+    panels = cast("list[dict[str, str]]", system.get_json(address)["panels"])
+    found = {}
+    for panel in panels:
+        path = f"{address}/panels/{panel['name']}?from={span}"
+        times = sorted(timed(partial(system.get_json, path)) for _ in range(PANEL_RUNS))
+        found[panel["name"]] = times[PANEL_RUNS // 2] * 1000
+    slowest = max(found, key=lambda name: found[name])
+    print(
+        f"dashboard, {span}: {sum(found.values()):.0f} ms for {len(found)} panels, "
+        f"at most {found[slowest]:.0f} ms ({slowest})"
+    )
 
 
 def compare(system: System, path: str, since: str, where: str) -> None:

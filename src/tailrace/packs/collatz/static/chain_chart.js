@@ -70,11 +70,15 @@ function drawNote(plot, look, noted) {
   ctx.arc(x, y, 4 * devicePixelRatio, 0, 2 * Math.PI);
   ctx.fill();
   ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
+  ctx.textAlign = "left";
   ctx.textBaseline = "bottom";
   const [aside, width] = [9 * devicePixelRatio, ctx.measureText(noted.text).width];
   const end = bbox.left + bbox.width;
   const left = x < bbox.left + bbox.width / 2 ? x + aside : x - aside - width;
-  ctx.fillText(noted.text, Math.max(0, Math.min(left, end - width)), y - 5 * devicePixelRatio);
+  // On a telephone it may be wider than the chart; the page says the same above.
+  if (width <= bbox.width) {
+    ctx.fillText(noted.text, Math.max(bbox.left, Math.min(left, end - width)), y - aside / 2);
+  }
   ctx.restore();
 }
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.terminals import on_a_terminal, tailrace
 from tests.web_system import WebSystem, running
 
 EVENTS: list[dict[str, Any]] = [
@@ -27,39 +27,6 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebSystem]:
     with running(tmp_path_factory.mktemp("terminal")) as started:
         started.insert(EVENTS)
         yield started
-
-
-def tailrace(system: WebSystem, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tailrace", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, **system.environment, **more},
-    )
-
-
-def on_a_terminal(system: WebSystem, *arguments: str) -> str:
-    """What the command shows on a terminal."""
-    outer, inner = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tailrace", *arguments],
-        stdout=inner,
-        stderr=inner,
-        env={**os.environ, **system.environment, "TERM": "xterm", "COLUMNS": "120"},
-    )
-    os.close(inner)
-    shown = b""
-    try:
-        while chunk := os.read(outer, 4096):
-            shown += chunk
-    except OSError:  # the other end is closed
-        pass
-    finally:
-        os.close(outer)
-    assert process.wait(60) == 0
-    return shown.decode()
 
 
 def lines(text: str) -> list[dict[str, Any]]:

@@ -4,9 +4,18 @@ A flag's default is None, which means: as the environment or `tailrace.settings`
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+
+def only(command: str, filtered: str) -> Any:
+    """The flag by which a command keeps only rows with certain values, `--level` and its like."""
+    return typer.Option(
+        envvar=f"TAILRACE_{command.upper()}_{filtered.upper()}",
+        help=f"Only this {filtered}; may be repeated",
+    )
+
 
 DataDir = Annotated[
     Path | None,

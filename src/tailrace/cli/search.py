@@ -7,15 +7,20 @@ from typing import Annotated
 
 import typer
 
-from tailrace.cli.options import ClickhouseUrl, EnginePort, JsonLines, TableName
-from tailrace.cli.terminal import RowPrinter, chosen_values, ending_quietly, note, refuse
+from tailrace.cli.options import ClickhouseUrl, EnginePort, JsonLines, TableName, only
+from tailrace.cli.terminal import (
+    RowPrinter,
+    chosen_values,
+    ending_quietly,
+    note,
+    refuse,
+    table_called,
+)
 from tailrace.clock import utc_now
 from tailrace.errors import QueryError
-from tailrace.packs import find_usable
 from tailrace.search.logs import LogSearch
 from tailrace.search.query import MAX_LIMIT, LogQuery
 from tailrace.search.rows import LogRow
-from tailrace.search.table import Tables
 from tailrace.search.times import parse_range
 from tailrace.settings import Settings
 from tailrace.store import Store
@@ -36,14 +41,8 @@ def search(  # noqa: PLR0913 — each is a flag
             envvar="TAILRACE_SEARCH_LIMIT", min=1, help="The newest rows, at most so many"
         ),
     ] = 100,
-    level: Annotated[
-        list[str] | None,
-        typer.Option(envvar="TAILRACE_SEARCH_LEVEL", help="Only this level; may be repeated"),
-    ] = None,
-    source: Annotated[
-        list[str] | None,
-        typer.Option(envvar="TAILRACE_SEARCH_SOURCE", help="Only this source; may be repeated"),
-    ] = None,
+    level: Annotated[list[str] | None, only("search", "level")] = None,
+    source: Annotated[list[str] | None, only("search", "source")] = None,
     table: TableName = "",
     json: JsonLines = False,
     clickhouse: ClickhouseUrl = None,
@@ -52,16 +51,13 @@ def search(  # noqa: PLR0913 — each is a flag
     """Print the newest rows that match, oldest of them first."""
     settings = Settings.read(clickhouse_url=clickhouse, engine_port=engine_port)
     now = utc_now()
-    packs, problems = find_usable(settings)
-    for problem in problems if table else ():
-        note(str(problem))
     with ending_quietly(), Store.from_settings(settings) as store:
         try:
             wanted = LogQuery(
                 text=query,
                 chosen=chosen_values(level=level, source=source),
                 range=parse_range(since, until, now),
-                table=Tables.of(packs).find(table),
+                table=table_called(table, settings),
             )
             rows, hint = asyncio.run(_newest(LogSearch(store), wanted, limit, now))
         except QueryError as error:

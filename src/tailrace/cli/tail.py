@@ -6,14 +6,19 @@ from typing import Annotated, Final
 
 import typer
 
-from tailrace.cli.options import ClickhouseUrl, EnginePort, JsonLines, TableName
-from tailrace.cli.terminal import RowPrinter, chosen_values, ending_quietly, note, refuse
+from tailrace.cli.options import ClickhouseUrl, EnginePort, JsonLines, TableName, only
+from tailrace.cli.terminal import (
+    RowPrinter,
+    chosen_values,
+    ending_quietly,
+    note,
+    refuse,
+    table_called,
+)
 from tailrace.clock import utc_now
 from tailrace.errors import QueryError, StoreUnavailableError
-from tailrace.packs import find_usable
 from tailrace.search.logs import LogSearch
 from tailrace.search.query import LogQuery
-from tailrace.search.table import Tables
 from tailrace.search.tail import Follower
 from tailrace.settings import Settings
 from tailrace.store import Store
@@ -26,14 +31,8 @@ FIRST_ROWS: Final = 10
 
 def tail(
     query: Annotated[str, typer.Argument(help="Such as: level:>=warning source:payment")] = "",
-    level: Annotated[
-        list[str] | None,
-        typer.Option(envvar="TAILRACE_TAIL_LEVEL", help="Only this level; may be repeated"),
-    ] = None,
-    source: Annotated[
-        list[str] | None,
-        typer.Option(envvar="TAILRACE_TAIL_SOURCE", help="Only this source; may be repeated"),
-    ] = None,
+    level: Annotated[list[str] | None, only("tail", "level")] = None,
+    source: Annotated[list[str] | None, only("tail", "source")] = None,
     table: TableName = "",
     json: JsonLines = False,
     clickhouse: ClickhouseUrl = None,
@@ -41,15 +40,12 @@ def tail(
 ) -> None:
     """Print rows as they become visible, until Ctrl-C."""
     settings = Settings.read(clickhouse_url=clickhouse, engine_port=engine_port)
-    packs, problems = find_usable(settings)
-    for problem in problems if table else ():
-        note(str(problem))
     with ending_quietly(), Store.from_settings(settings) as store:
         try:
             wanted = LogQuery(
                 text=query,
                 chosen=chosen_values(level=level, source=source),
-                table=Tables.of(packs).find(table),
+                table=table_called(table, settings),
             )
             asyncio.run(_follow(store, wanted, RowPrinter(json)))
         except QueryError as error:

@@ -13,9 +13,12 @@ from rich.console import Console
 from rich.text import Text
 
 from tailrace.errors import QueryError
+from tailrace.packs import find_usable
 from tailrace.packs.explore import Kind
 from tailrace.search.rows import LogRow
+from tailrace.search.table import Table, Tables
 from tailrace.search.visible import visible_text
+from tailrace.settings import Settings
 
 LEVEL_STYLES: Final = {
     "TRACE": "dim",
@@ -93,6 +96,14 @@ class RowPrinter:
 def chosen_values(**flags: list[str] | None) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Flags that filter, as a search has them."""
     return tuple((name, tuple(values)) for name, values in flags.items() if values)
+
+
+def table_called(name: str, settings: Settings) -> Table:
+    """The table of that name. Packs that cannot be used are told of where it may be theirs."""
+    packs, problems = find_usable(settings)
+    for problem in problems if name else ():
+        note(str(problem))
+    return Tables.of(packs).find(name)
 
 
 def note(text: str) -> None:

@@ -24,6 +24,7 @@ MAX_LIMIT: Final = 1_000
 _NUMBER: Final = re.compile(
     r"-?(?:\d{1,80}(?:\.\d{1,80})?(?:e[+-]?\d{1,3})?|inf)|true|false", re.ASCII
 )
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _LARGEST: Final = {"Int64": 2**63 - 1, "UInt64": 2**64 - 1}
 
 
@@ -72,7 +73,9 @@ class LogQuery:
     def __post_init__(self) -> None:
         if not 1 <= self.limit <= MAX_LIMIT:
             raise QueryError(f"cannot give {self.limit} rows: ask for 1 to {MAX_LIMIT}")
-        for name, _ in self.chosen:
+        for name, values in self.chosen:
+            if any(map(_SURROGATE.search, values)):
+                raise QueryError(f"cannot filter by {name}: {values!r} is not valid UTF-8")
             if name not in self.table.filters:
                 raise QueryError(
                     f"cannot filter {self.table.name} by {name!r}: it has "

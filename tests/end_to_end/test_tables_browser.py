@@ -159,3 +159,44 @@ def test_new_rows_arrive_by_themselves(browser: Browser, filled: WebSystem) -> N
         page.get_by_role("link", name="Permalink").click()
         expect(page.locator("tr[aria-current] td.message")).to_have_text("fresh")
         assert "table=mill.sacks" in page.url
+
+
+def test_rows_that_are_alike_are_each_shown(browser: Browser, filled: WebSystem) -> None:
+    now = datetime.now(UTC)
+    sack = {"at": f"{now:%Y-%m-%d %H:%M:%S}", "note": "alike", "came": f"{now:%Y-%m-%d %H:%M:%S}"}
+    grind(filled, [sack] * 2)
+    with opened(browser, filled, "/?table=mill.sacks&q=alike") as page:
+        rows = page.locator("tr.row")
+        expect(rows).to_have_count(2)
+        grind(filled, [sack] * 2)
+        expect(rows).to_have_count(4)
+        page.reload()
+        expect(page.locator("#live-button")).to_have_attribute("aria-pressed", "true")
+        grind(
+            filled, [sack]
+        )  # what comes after all that was sent again shows that none of it counts
+        expect(rows).to_have_count(5)
+        expect(page.locator("tr.row[id]")).to_have_count(1)
+        page.keyboard.press("j")
+        page.keyboard.press("j")
+        page.keyboard.press("Enter")
+        expect(page.locator("tr.row.selected + tr.opened")).to_contain_text("alike")
+        page.get_by_role("link", name="Permalink").click()
+        expect(rows).to_have_count(5)
+        expect(page.locator("tr.opened")).to_have_count(1)
+
+
+@pytest.mark.parametrize("width", [400, 1360])
+def test_a_page_is_no_wider_than_its_window(
+    browser: Browser, filled: WebSystem, width: int
+) -> None:
+    grain = {"at": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}", "weight": 0.12345678901234568}
+    grind(filled, [{**grain, "miller": "M" * 300, "grade": "G" * 300, "note": "n" * 3000}])
+    size = {"width": width, "height": 800}
+    with opened(browser, filled, "/?table=mill.sacks&live=0", viewport=size) as page:
+        page.locator("tr.row .timestamp a").first.click()
+        expect(page.locator("tr.opened dl")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        figure = page.locator("tr.row td.figure").first
+        expect(figure).to_have_text("0.12345678901234568")
+        expect(figure).to_have_css("text-align", "right")

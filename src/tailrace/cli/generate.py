@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from math import inf
 from types import FrameType
 from typing import Annotated
 
@@ -161,6 +162,8 @@ def _pace(
 ) -> tuple[float | None, Batches | None]:
     """Events a second, and whether they leave in batches; a rate beats what the environment says."""
     if rate is not None:
+        if not rate < inf:
+            raise UsageError(f"cannot send {rate:g} events a second: give a number, or 0")
         if batch_size is not None or interval is not None:
             raise UsageError(
                 "cannot use --rate with --batch-size or --interval: either events leave when they "
@@ -173,7 +176,7 @@ def _pace(
         own_rate = own.get("rate")
         return None if own_rate is None else float(own_rate), None
     batches = Batches(1 if events is None else int(events), 1.0 if secs is None else float(secs))
-    if batches.events < 1 or batches.secs <= 0:
+    if batches.events < 1 or not 0 < batches.secs < inf:
         raise UsageError(
             f"cannot send {batches.events} events every {batches.secs:g} s: give at least one event, "
             "and a time"

@@ -6,6 +6,7 @@
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from math import isfinite
 from string import Formatter
 from typing import Literal
 
@@ -18,11 +19,24 @@ Values = dict[str, Value]
 Option = Literal["to", "count", "rate", "seed", "batch_size", "interval"]
 
 
-_READERS: Mapping[str, Callable[[str], Value]] = {
-    "text": str,
-    "address": str,
+def _read_text(text: str) -> str:
+    if not text:
+        raise ValueError("it is empty")
+    return text
+
+
+def _read_number(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError("it has no end")
+    return number
+
+
+_READERS: Mapping[str, Callable[[str], int | float | str]] = {
+    "text": _read_text,
+    "address": _read_text,
     "integer": int,
-    "number": float,
+    "number": _read_number,
 }
 
 
@@ -44,6 +58,9 @@ class Variable(BaseModel):
     type: Literal["text", "address", "integer", "number"] = "text"
     """What it must be; an `address` (HOST:PORT) is one that the pack's pipeline listens on."""
 
+    at_least: float | None = None
+    """The least that a number may be."""
+
     option: Option | None = None
     """The option of `tailrace generate` that it stands for; the option itself beats it."""
 
@@ -53,11 +70,18 @@ class Variable(BaseModel):
         if text is None:
             return self.default.format(**known) if isinstance(self.default, str) else self.default
         try:
-            return _READERS[self.type](text)
+            value = _READERS[self.type](text)
         except ValueError as error:
+            why = f"it is no {self.type}" if text else "it is empty"
             raise UsageError(
-                f"cannot use {self.environment}={text!r}: it is no {self.type}, and sets {self.help}"
+                f"cannot use {self.environment}={text!r}: {why}, and sets {self.help}"
             ) from error
+        if self.at_least is not None and not isinstance(value, str) and value < self.at_least:
+            raise UsageError(
+                f"cannot use {self.environment}={text!r}: it must be at least {self.at_least:g}, and "
+                f"sets {self.help}"
+            )
+        return value
 
 
 def wrong_fields(text: str, known: Collection[str]) -> Iterator[str]:

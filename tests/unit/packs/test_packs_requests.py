@@ -12,12 +12,14 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from tailrace.errors import QueryError
+from tailrace.errors import QueryError, UsageError
+from tailrace.packs import find_packs
 from tailrace.packs.requests.classes import at_place, upto_ms
 from tailrace.packs.requests.generate import CUSTOMERS, PATHS, STATUSES, RequestGenerator
 from tailrace.packs.requests.objectives import RULES, WINDOWS, Objective, apdex
 from tailrace.packs.requests.routes import median_place, p99_place, router
 from tailrace.packs.requests.windows import Windows
+from tailrace.settings import Settings
 
 NOW = datetime(2026, 11, 22, 12, 30, 15, 250_000, UTC)
 LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (\w+) (\S+) (\d{3}) (\d\.\d{3})\n")
@@ -61,6 +63,29 @@ def test_times_are_the_present_or_of_the_thirty_days_before() -> None:
 def test_the_same_seed_makes_the_same_lines_and_another_seed_others() -> None:
     assert lines_of(5000, seed=7) == lines_of(5000, seed=7)
     assert lines_of(5000, seed=7) != lines_of(5000, seed=8)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("LOG_FILE_PATH", "", "it is empty, and sets the log file"),
+        ("LOG_BATCH_SIZE", "0", "at least 1, and sets how many lines"),
+        ("LOG_BATCH_SIZE", "many", "it is no integer, and sets how many lines"),
+        ("LOG_BATCH_SIZE", "", "it is empty, and sets how many lines"),
+        ("LOG_INTERVAL_SECONDS", "0", "at least 0.001, and sets the seconds"),
+        ("LOG_INTERVAL_SECONDS", "-1", "at least 0.001, and sets the seconds"),
+        ("LOG_INTERVAL_SECONDS", "nan", "it is no number, and sets the seconds"),
+        ("LOG_INTERVAL_SECONDS", "inf", "it is no number, and sets the seconds"),
+        ("MAX_LOGS_TO_GENERATE", "-4", "at least 0, and sets how many lines"),
+        ("MAX_LOGS_TO_GENERATE", "1.5", "it is no integer, and sets how many lines"),
+    ],
+)
+def test_a_value_that_the_environment_cannot_have_is_named(name: str, text: str, why: str) -> None:
+    settings = Settings.read()
+    [pack] = find_packs(settings, ["requests"])
+    with pytest.raises(UsageError, match=re.escape(f"cannot use {name}={text!r}: ")) as refused:
+        pack.values(settings, {name: text})
+    assert why in str(refused.value)
 
 
 def test_events_are_spread_evenly_over_a_chunk() -> None:

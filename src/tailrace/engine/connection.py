@@ -247,6 +247,9 @@ class Connection(asyncio.Protocol):
         self._target = b""
         self._headers: dict[str, str] = {}
         self._header_bytes = 0
+        self._open_bytes = 0
+        """Bytes since a head or a piece of a body was complete."""
+        self._has_divided = False
         self.task: asyncio.Task[None] | None = None
         self._paused = False
         self._closing = False
@@ -276,6 +279,11 @@ class Connection(asyncio.Protocol):
                 self._refuse(400, f"cannot read the request: {error}")
         else:
             self._direct_bytes, self._rest_bytes = self._rest_bytes, 0
+            # The parser tells of a header when it is complete, and copies what it has with each piece.
+            self._open_bytes = 0 if self._has_divided else self._open_bytes + len(data)
+            self._has_divided = False
+            if self._open_bytes > MAX_HEADER_BYTES and not self._closing:
+                self._refuse(431, f"cannot take a header of more than {MAX_HEADER_BYTES} bytes")
 
     def _feed_directly(self, data: bytes) -> bytes:
         """Hand on the rest of a large body past the parser, which would copy it; what follows."""
@@ -327,6 +335,7 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """The request's headers are there; its body follows."""
+        self._has_divided = True
         if self._closing:
             return
         exchange = Exchange(self)
@@ -347,12 +356,14 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
+        self._has_divided = True
         if self._reading is not None:
             self._reading.feed(body)
         self._rest_bytes = max(0, self._rest_bytes - len(body))
 
     def on_message_complete(self) -> None:
         """The request is complete."""
+        self._has_divided = True
         if self._reading is not None:
             self._reading.feed_end()
             self._reading = None

@@ -103,3 +103,21 @@ def test_nonsense_is_refused(wire: socket.socket, nonsense: bytes) -> None:
 def test_an_endless_header_is_refused(wire: socket.socket) -> None:
     wire.sendall(b"GET /?query=" + b"x" * 1_100_000)
     assert wire.recv(65536).startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"GET /?query=",
+        b"GET /ping HTTP/1.1\r\nHost: localhost\r\nX: ",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ",
+    ],
+    ids=["address", "header", "trailer"],
+)
+def test_one_that_does_not_end_is_refused_before_it_is_there(
+    wire: socket.socket, beginning: bytes
+) -> None:
+    """Two hundred megabytes of one header were copied again and again, for minutes."""
+    wire.sendall(beginning)
+    with pytest.raises(ConnectionError):
+        wire.sendall(b"x" * 64 * 1024**2)

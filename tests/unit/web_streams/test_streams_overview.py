@@ -1,5 +1,6 @@
 """What an overview shows of a cluster of which a part does not answer."""
 
+import asyncio
 from collections.abc import Iterable
 from concurrent.futures import Future
 from types import SimpleNamespace
@@ -9,7 +10,9 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from tailrace.settings import Settings
 from tailrace.testing import ManualClock
+from tailrace.web.streams import streams
 from tailrace.web.streams.asking import MOST_STEP_SECS, Answer, Asking
 from tailrace.web.streams.history import History
 from tailrace.web.streams.overview import (
@@ -44,6 +47,8 @@ class Brokers:
 
     def __init__(self, *, is_second_there: bool) -> None:
         self.is_there = is_second_there
+        self.moved: Exception | None = None
+        self.described: list[str] = []
         self.timeouts: list[float] = []
         in_sync = [1, 2] if is_second_there else [1]
         self._topics = {
@@ -85,9 +90,14 @@ class Brokers:
             partition_assignor="range",
             coordinator=SimpleNamespace(id=2),
         )
-        return {name: answer(described if self.is_there else SILENCE) for name in names}
+        if self.is_there and not self.moved:
+            self.described += names
+        return {
+            name: answer(self.moved or (described if self.is_there else SILENCE)) for name in names
+        }
 
     def list_consumer_group_offsets(self, asked: list[Any], **_: float) -> dict[str, Answer]:
+        assert {one.group_id for one in asked} <= set(self.described), "this would be a SIGSEGV"
         places = [TopicPartition("a", 0, 5), TopicPartition("a", 1, -1001)]
         found = SimpleNamespace(topic_partitions=places)
         return {one.group_id: answer(found) for one in asked}
@@ -123,10 +133,24 @@ def test_what_does_not_answer_is_missing_in_its_place() -> None:
     assert (found.health.partitions, found.health.out_of_sync) == (3, 3)
     assert [broker.is_controller for broker in found.brokers] == [True, False]
     [group] = found.groups
-    assert (group.state, group.members, group.lag) == ("unknown", (), 2)
+    assert (group.state, group.members, group.partitions) == ("unknown", (), ())
     assert not found.has_all_groups
     # one that is away may not take the time of the others
     assert all(secs <= MOST_STEP_SECS for secs in brokers.timeouts[2:])
+
+
+def test_a_group_that_has_moved_is_asked_for_by_another_client(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clients = [Brokers(is_second_there=True) for _ in range(2)]
+    clients[0].moved = KafkaException(KafkaError(KafkaError.NOT_COORDINATOR))
+    left = list(clients)
+    monkeypatch.setattr(streams, "AdminClient", lambda _: left.pop(0))
+    shown = streams.Streams(Settings.read(bootstrap_servers="k:1"), ManualClock())
+    found = asyncio.run(shown.overview(Asked()))
+    shown.close()
+    assert [group.state for group in found.groups] == ["stable"]
+    assert left == []
 
 
 def test_nothing_is_asked_of_what_is_not_shown() -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from tailrace.clock import Clock
@@ -26,6 +26,10 @@ Place: TypeAlias = tuple[str, int]
 
 Answer: TypeAlias = "Future[Any]"
 Answers: TypeAlias = Mapping[TopicPartition, Answer]
+
+
+class MovedError(Exception):
+    """A group is kept by another broker than the one that the client remembers. Another client will do."""
 
 
 @dataclass(frozen=True)
@@ -75,5 +79,9 @@ class Asking:
         """What a broker answered; None where it did not."""
         try:
             return answer.result(self.left_secs)
-        except (KafkaException, TimeoutError):
+        except TimeoutError:
+            return None
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.NOT_COORDINATOR:
+                raise MovedError from error
             return None

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from tailrace.clock import Clock
 from tailrace.kafka import SILENT, check_security, explain, security_of
 from tailrace.settings import Settings
-from tailrace.web.streams.asking import Asking
+from tailrace.web.streams.asking import Asking, MovedError
 from tailrace.web.streams.groups import Group
 from tailrace.web.streams.history import History
 from tailrace.web.streams.messages import Found, read_messages
@@ -39,6 +39,7 @@ TIMEOUT_SECS: Final = 5.0
 KEEP_SECS: Final = 1.0
 MOST_AT_ONCE: Final = 4
 MOST_COMPLAINTS: Final = 20
+RETRY_SOON: Final = {"Retry-After": "2"}
 
 ADVICE: Final = {
     KafkaError._SSL: "TAILRACE_KAFKA_TLS_CA_FILE names the certificates to trust, "
@@ -121,6 +122,20 @@ class Streams:
             return cast(T, self._kept[key][1])
 
     async def _ask(self, work: Callable[[Asking], T]) -> T:
+        try:
+            return await self._ask_once(work)
+        except MovedError:
+            self._admin = None
+        try:
+            return await self._ask_once(work)
+        except MovedError as error:
+            raise HTTPException(
+                503,
+                "cannot ask for groups: they move from one broker to another. Try again",
+                RETRY_SOON,
+            ) from error
+
+    async def _ask_once(self, work: Callable[[Asking], T]) -> T:
         admin = self._connected()
         asking = Asking(admin, self._clock, self._clock.monotonic() + TIMEOUT_SECS)
         try:
@@ -166,5 +181,5 @@ class Streams:
             if code in told:
                 why, advice = told[code].str(), what
         return HTTPException(
-            503, f"cannot ask the brokers at {self.servers}: {why}. {advice}", {"Retry-After": "2"}
+            503, f"cannot ask the brokers at {self.servers}: {why}. {advice}", RETRY_SOON
         )

@@ -115,7 +115,10 @@ class Chains:
         """Steps and values of one chain; 404 where none has come."""
         rows = await self.steps(number)
         if not rows:
-            raise HTTPException(404, f"cannot find the chain of {number}: it has not come")
+            raise HTTPException(
+                404,
+                f"cannot find the chain of {number}: it has not come. /chain/{number} computes it",
+            )
         return [(step, min(values)) for step, values, _ in rows]
 
     async def beside(self, number: int | None) -> Beside | None:

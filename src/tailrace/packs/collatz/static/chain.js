@@ -68,6 +68,7 @@ function say() {
     row.hidden = steps[at] < view.low || steps[at] > view.high;
     if (!row.hidden) shown += 1;
   }
+  document.getElementById("nothing").hidden = shown > 0;
   const count = (some) => some.toLocaleString("en");
   document.getElementById("shown").textContent = `${count(shown)} of ${count(rows.length)} steps`;
   for (const link of document.querySelectorAll(".picture-link, .chart .legend a")) {

@@ -172,9 +172,10 @@ class Workers:
                     return await self._process_apart(job)
 
     async def close(self) -> None:
-        """End all processes."""
-        for worker in self._all:
-            await asyncio.to_thread(worker.stop)
+        """End all processes, side by side: many take no longer than one."""
+        async with asyncio.TaskGroup() as group:
+            for worker in self._all:
+                group.create_task(asyncio.to_thread(worker.stop))
         self._threads.shutdown()
 
     async def _work(self, job: Job) -> Processed:

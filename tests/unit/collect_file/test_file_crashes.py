@@ -108,6 +108,7 @@ class InlineWorkers(Workers):
     """Works where the test can see it."""
 
     def __init__(self, specs: dict[str, PipelineSpec]) -> None:
+        self.count = 1
         self._pipelines = {name: Pipeline(spec) for name, spec in specs.items()}
 
     @override

@@ -406,3 +406,55 @@ def test_classes_of_latencies_are_the_same_in_the_table(system: System) -> None:
     found = system.engine.query("SELECT ms, upto_ms FROM logs.api_requests ORDER BY ms")
     assert [(row["ms"], row["upto_ms"]) for row in found] == [(ms, upto_ms(ms)) for ms in every_ms]
     assert system.sums() == {len(every_ms)}
+
+
+@pytest.mark.parametrize("minutes", [7, 119, 150, 1_500, 2_900, 6_000])
+def test_the_dashboard_shows_what_is_in_its_range(system: System, minutes: int) -> None:
+    """Of every table that a range takes it from: requests themselves, minutes, days."""
+    chance = random.Random(minutes)
+    end = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=3)
+    start = end - timedelta(minutes=minutes, seconds=17)
+    rows = [
+        (
+            start + timedelta(seconds=chance.randrange(-90, minutes * 60 + 100)),
+            f"c{chance.randrange(5)}",
+            chance.choice((200, 201, 404, 500)),
+            chance.randrange(1, 3_000),
+        )
+        for _ in range(3_000)
+    ]
+    # Most at the edges, where tables meet.
+    rows += [(start + timedelta(seconds=n), "c1", 200, 100) for n in range(-70, 70)]
+    rows += [(end + timedelta(seconds=n), "c1", 500, 100) for n in range(-70, 3)]
+    body = "".join(
+        f'{{"timestamp":{at.timestamp():.0f},"customer_id":"{customer}","path":"/p",'
+        f'"status":{status},"seconds":{ms / 1000}}}\n'
+        for at, customer, status, ms in rows
+    )
+    system.engine.execute(f"INSERT INTO logs.api_requests FORMAT JSONEachRow\n{body}")
+
+    def panel(name: str) -> list[dict[str, Any]]:
+        span = {"from": start.isoformat(), "to": end.isoformat()}
+        answer = system.get(f"/api/v1/dashboards/requests/panels/{name}", **span)
+        found: list[dict[str, Any]] = answer.json()["rows"]
+        return found
+
+    def number(name: str) -> float:
+        [row] = panel(name)
+        return float(*row.values())
+
+    inside = [row for row in rows if start <= row[0] < end]
+    good = sum(status < 400 for _, _, status, _ in inside)
+    latencies = sorted(ms for *_, ms in inside)
+    assert number("requests") == len(inside)
+    assert number("uptime") == pytest.approx(100 * good / len(inside))
+    assert sum(row["requests"] for row in panel("requests-by-status")) >= len(inside)
+    assert number("median-latency") == pytest.approx(latencies[len(inside) // 2] / 1000, rel=0.1)
+    customers = {row["customer"]: row for row in panel("customers")}
+    assert customers.keys() == {row[1] for row in inside}
+    for name, row in customers.items():
+        own = [one for one in inside if one[1] == name]
+        assert row["requests"] == len(own)
+        assert row["failed"] == sum(status >= 400 for _, _, status, _ in own)
+        median = sorted(ms for *_, ms in own)[len(own) // 2] / 1000
+        assert row["median"] == pytest.approx(median, rel=0.15)

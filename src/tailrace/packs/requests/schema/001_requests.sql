@@ -217,7 +217,7 @@ GROUP BY minute, upto_ms, received_at;
 -- What the dashboard shows of a time, to the second: whole minutes and days from the rollups, and what
 -- begins and ends it from the requests themselves.
 CREATE VIEW IF NOT EXISTS logs.api_requests_statuses AS
-SELECT minute AS time, path, status, requests, within_500_ms, within_2_s
+SELECT minute AS at, path, status, requests, within_500_ms, within_2_s
 FROM logs.api_requests_by_status
 WHERE {step:UInt32} % 60 = 0
     AND minute >= {since:DateTime64(3)} AND minute <= {until:DateTime64(3)} - INTERVAL 60 SECOND
@@ -232,7 +232,7 @@ WHERE timestamp >= {since:DateTime64(3)} AND timestamp < {until:DateTime64(3)}
 -- Up to two hours each latency is its own. For longer, those of a minute that are of one class have
 -- their mean.
 CREATE VIEW IF NOT EXISTS logs.api_requests_latencies AS
-SELECT minute AS time, toUInt32(round(all_ms / requests)) AS ms, requests
+SELECT minute AS at, toUInt32(round(all_ms / requests)) AS ms, requests
 FROM logs.api_requests_by_latency
 WHERE {until:DateTime64(3)} - {since:DateTime64(3)} > 7200
     AND minute >= {since:DateTime64(3)} AND minute <= {until:DateTime64(3)} - INTERVAL 60 SECOND

@@ -166,7 +166,9 @@ async def test_an_error_stays_in_its_panel(web: Web, error: Exception, said: str
     assert html.count('role="alert"') == 1
     assert said in html
     assert "1,204" in html
-    assert said in await panel(web, "flow")
+    alone = await panel(web, "flow")
+    assert said in alone
+    assert "SELECT flow</pre>" in alone
 
 
 async def test_an_answer_of_the_wrong_form_is_said_beside_its_sql(web: Web) -> None:

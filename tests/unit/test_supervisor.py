@@ -72,10 +72,10 @@ async def test_a_team_is_told_to_end_together_when_its_turn_comes(tmp_path: Path
         lines = (
             "import pathlib, signal, time",
             f"folder = pathlib.Path({str(tmp_path)!r})",
-            f"signal.signal(15, lambda *_: (folder / {name!r}).touch())",
+            f"own, other = folder / {name!r}, folder / {other!r}",
+            "signal.signal(15, lambda *_: own.touch())",
             "print('up', flush=True)",
-            "signal.pause()",
-            f"while not (folder / {other!r}).exists(): time.sleep(0.01)",
+            "while not (own.exists() and other.exists()): time.sleep(0.01)",
             f"(folder / {then!r}).touch()",
         )
         return python("\n".join(lines))

@@ -143,6 +143,15 @@ def test_what_a_pack_says_of_its_table_is_so(system: WebSystem, pack: Pack) -> N
         assert "Nullable" not in types[column], column
         if kind == "second":
             assert not types[column].startswith("DateTime64"), column
+    # The newest rows are found by the key or by an index.
+    found = system.store.query(
+        "SELECT splitByString(', ', sorting_key)[1] FROM system.tables "
+        "WHERE concat(database, '.', name) = {table:String} "
+        "UNION ALL SELECT expr FROM system.data_skipping_indices "
+        "WHERE concat(database, '.', table) = {table:String} AND type = 'minmax'",
+        {"table": pack.table},
+    )
+    assert (pack.explore.time,) in found.rows
     for own in (pack.explore.place, pack.explore.content):
         assert own is None or types[own] == "UInt64"
 

@@ -72,7 +72,7 @@ def test_a_table_is_searched(
     [
         (["--table", "api_request"], "did you mean logs.api_requests? There are logs.application"),
         (["--table", "'; DROP TABLE x"], 'cannot search the table "\'; DROP TABLE x": there are'),
-        (["--table", "data_series", "numbr:27"], "has none of that name, but number"),
+        (["--table", "data_series", "steep:27"], "has none of that name, but step"),
         (["--table", "data_series", "27"], "write a field before it"),
         (["--table", "data_series", "--level", "error"], "by 'level': it has no filters"),
         (["--table", "api_requests", "--source", "x"], "it has status, path, customer"),

@@ -51,7 +51,8 @@ class RowLines:
 
     def _line(self, row: LogRow) -> Text:
         text = Text()
-        text.append(row.timestamp[:23].replace("T", " "), style="dim")
+        is_second = row.table.fields[row.table.time] == "second"
+        text.append(row.timestamp[: 19 if is_second else 23].replace("T", " "), style="dim")
         for column, kind in _columns(row):
             shown = visible_text(row.text(column))
             rest = " " * (self._widths[column] - cell_len(shown))

@@ -13,7 +13,10 @@ Kind = Literal["text", "number", "moment", "second", "level", "message", "attrib
 long text, whose words are searched by its text index; attributes: Map of texts, whose names can be
 searched as fields are."""
 
-RESERVED = ("q", "table", "from", "to", "order", "cursor", "limit", "open", "after", "live", "id")
+RESERVED = (
+    *("q", "table", "from", "to", "order", "cursor", "limit", "columns"),
+    *("open", "after", "live", "id"),
+)
 """What addresses of the explorer mean something else by."""
 
 _NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -61,6 +64,12 @@ class Explore(BaseModel):
 
     attribute_items: str | None = None
     """The column of `name=value` texts that an index of attributes is on."""
+
+    @property
+    def listable(self) -> tuple[str, ...]:
+        """The columns that a list can show: those of its own first, then the other fields."""
+        others = [one for one in self.fields if one not in self.columns]
+        return (*self.columns, *(one for one in others if self.fields[one] != "attributes"))
 
     @model_validator(mode="after")
     def _names_what_is_there(self) -> "Explore":

@@ -4,7 +4,7 @@ Whatever differs from table to table is asked of a `Table`. The names in it come
 from what somebody types.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -68,6 +68,15 @@ class Table:
     def columns(self) -> Mapping[str, str]:
         """The names of the list's columns, by which it can be sorted, and those columns."""
         return {self.label(column): column for column in self.explore.columns}
+
+    def listed(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The names of the fields that a list of these shows, in the table's order: the time is always
+        among them, attributes and what there is not never. None at all for the table's own list."""
+        wanted = {self.column_of(name) for name in names} - {None}
+        chosen = wanted | {self.time}
+        if not wanted or chosen == set(self.explore.columns):
+            return ()
+        return tuple(self.label(column) for column in self.explore.listable if column in chosen)
 
     def label(self, column: str) -> str:
         """A column as people read it."""

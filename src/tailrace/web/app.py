@@ -46,7 +46,8 @@ from tailrace.web.streams import Streams
 _log = get_logger("web")
 
 SUMMARY_LIMITS: Final = Limits(max_seconds=1.0)
-"""For counts around the rows: a page waits no longer for them than this."""
+"""For the counts around the rows, together: a page waits no longer for those of its range, and where
+they are not done in time, no longer for those of the last hour."""
 
 
 FOREIGN_ERRORS: Final[Mapping[str, problems.ErrorForm]] = {

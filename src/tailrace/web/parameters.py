@@ -31,6 +31,8 @@ class SearchState:
     order: str = ""
     cursor: str = ""
     limit: int = 100
+    columns: tuple[str, ...] = ()
+    """The fields that the page lists, where they are not those of the table's own list."""
 
     def query(self, now: datetime) -> LogQuery:
         """What they mean; QueryError where they mean nothing."""
@@ -46,13 +48,14 @@ class SearchState:
 
     def filters(self) -> Self:
         """Only what says which rows belong: no order, no page."""
-        return replace(self, order="", cursor="", limit=100)
+        return replace(self, order="", cursor="", limit=100, columns=())
 
     def url(self, path: str = "/", **more: str) -> str:
         """These parameters, without those that are empty or the default, on `path`."""
         pairs = [("table", self.table.name if self.is_named else ""), ("q", self.q)]
         pairs += [(name, value) for name, values in self.chosen for value in values]
         pairs += [("from", self.start), ("to", self.end), ("order", self.order)]
+        pairs += [("columns", name) for name in self.columns]
         pairs += [("cursor", self.cursor), *more.items()]
         given = [(name, value) for name, value in pairs if value]
         if self.limit != 100:
@@ -74,7 +77,7 @@ class SearchState:
     def with_only(self, **chosen: str) -> Self:
         """The same table with these filters alone; '' is none."""
         kept = tuple((name, (value,)) for name, value in chosen.items() if value)
-        return type(self)(self.table, self.is_named, chosen=kept)
+        return type(self)(self.table, self.is_named, chosen=kept, columns=self.columns)
 
 
 async def _table(
@@ -146,8 +149,13 @@ async def _state(
     ] = "",
     cursor: Annotated[str, Query(description="`next` or `prev` of an earlier answer")] = "",
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows a page")] = 100,
+    columns: Annotated[
+        list[str] | None,
+        Query(description="Fields that the page lists; rows of the API have all of them"),
+    ] = None,
 ) -> SearchState:
-    return replace(filters, order=order, cursor=cursor, limit=limit)
+    listed = filters.table.listed(columns or ())
+    return replace(filters, order=order, cursor=cursor, limit=limit, columns=listed)
 
 
 Searched = Annotated[SearchState, Depends(_state)]

@@ -97,6 +97,7 @@ def page_json(page: Page) -> dict[str, object]:
 async def tail_logs(shared: Shared, state: Searched) -> StreamingResponse:
     """Server-sent events: `rows` with `{"rows": […], "dropped": n}` for rows as they become visible.
 
+    Rows that are alike in every field share an `id`; from the second on, each has its number as `copy`.
     `trouble` and `recovered` tell of a ClickHouse that went away and came back. `dropped` counts
     rows that came too fast to be sent; a search finds them.
     """

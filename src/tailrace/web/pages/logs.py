@@ -10,6 +10,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -25,7 +26,7 @@ from tailrace.search.times import PRESETS, TimeRange
 from tailrace.web.context import Context, Shared
 from tailrace.web.delivery import Delivery
 from tailrace.web.pages.chart import Chart, draw
-from tailrace.web.pages.rows import columns_of, listed, row_links, shape_of
+from tailrace.web.pages.rows import columns_of, listable, listed, row_links, shape_of
 from tailrace.web.panels import tables_there
 from tailrace.web.parameters import Searched, SearchState, range_label
 from tailrace.web.problems import RETRY_AFTER_SECS, status_of
@@ -211,7 +212,8 @@ def _values(
         "around": around,
         "today": now.date(),
         "listed": list(listed(page.rows if page else ())),
-        "columns": columns_of(state.table),
+        "columns": columns_of(state),
+        "listable": listable(state.table),
         "sorted_by": _sorted_by(state),
         "sort_urls": {name: _sort_url(state, name) for name in state.table.columns},
         "facets": tuple(state.table.filters),
@@ -233,6 +235,7 @@ def _values(
         "live_url": state.filters().url("/api/v1/logs/tail"),
         "api_url": state.url("/api/v1/logs"),
         "shape": shape_of(state),
+        "columns_form": parse_qsl(urlsplit(replace(state, cursor="", columns=()).url()).query),
         "placeholder": _placeholder(state.table),
         "marks": highlights(state.q) if page is not None else [],
         **row_links(state),

@@ -38,11 +38,21 @@ class FieldOfRow:
     term: str = ""
 
 
-def columns_of(table: Table) -> list[Column]:
+def columns_of(state: SearchState) -> list[Column]:
     """The columns of the list."""
+    return _columns(state.table, state.columns or state.table.columns)
+
+
+def listable(table: Table) -> list[Column]:
+    """The columns that can be chosen for the list."""
+    return _columns(table, map(table.label, table.explore.listable))
+
+
+def _columns(table: Table, names: Iterable[str]) -> list[Column]:
     return [
         Column(name, column, name.replace("_", " ").capitalize(), _role(table, column))
-        for name, column in table.columns.items()
+        for name in names
+        if (column := table.column_of(name)) is not None
     ]
 
 
@@ -75,8 +85,9 @@ def shape_of(state: SearchState) -> dict[str, Any]:
     return {
         "table": table.name if state.is_named else "",
         "time": table.time,
+        "has_fractions": table.fields[table.time] == "moment",
         "level": table.explore.level,
-        "columns": [asdict(column) for column in columns_of(table)],
+        "columns": [asdict(column) for column in columns_of(state)],
     }
 
 

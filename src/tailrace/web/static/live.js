@@ -22,7 +22,8 @@ function copies(ids) {
 // Whether a page can begin between two rows: not where they may share their place in the order, which
 // is the beginning of the id.
 const PLACE = 21;
-const areApart = (row, next) => row.dataset.row.slice(0, PLACE) !== next.dataset.row.slice(0, PLACE);
+const areApart = (row, next) =>
+  row.dataset.row.slice(0, PLACE) !== next.dataset.row.slice(0, PLACE);
 
 export function follow(main, body) {
   const button = document.getElementById("live-button");

@@ -1,7 +1,7 @@
 // What the bars of all pages do: panels that close by Esc or a click elsewhere, addresses without
 // what is empty, `g` and a letter to go to another page.
 
-const OPENED = ["range", "sql", "how"].map((name) => `details.${name}[open]`).join(", ");
+const OPENED = ["range", "sql", "how", "fields"].map((name) => `details.${name}[open]`).join(", ");
 
 // Found anew each time: live pages replace some of them.
 export function closePanels(except = null) {

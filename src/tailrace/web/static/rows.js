@@ -65,7 +65,10 @@ function timeCell(row, at, shape) {
   if (at.slice(0, 10) !== new Date().toISOString().slice(0, 10)) {
     time.append(element("span", { className: "date" }, at.slice(0, 10)), " ");
   }
-  time.append(at.slice(11, 19), element("span", { className: "fraction" }, `.${at.slice(20, 23)}`));
+  time.append(at.slice(11, 19));
+  if (shape.has_fractions) {
+    time.append(element("span", { className: "fraction" }, `.${at.slice(20, 23)}`));
+  }
   const address = new URLSearchParams(shape.table ? { table: shape.table } : {});
   address.set("open", row.id);
   const link = element("a", { href: `/?${address}`, title: at, "aria-expanded": "false" }, time);

@@ -200,3 +200,23 @@ def test_a_page_is_no_wider_than_its_window(
         figure = page.locator("tr.row td.figure").first
         expect(figure).to_have_text("0.12345678901234568")
         expect(figure).to_have_css("text-align", "right")
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["scripts", "no scripts"])
+def test_columns_are_chosen_and_stay(browser: Browser, filled: WebSystem, javascript: bool) -> None:
+    path = "/?table=mill.sacks&miller=Ada&live=0"
+    with opened(browser, filled, path, java_script_enabled=javascript) as page:
+        page.get_by_text("Columns", exact=True).click()
+        expect(page.get_by_label("At", exact=True)).to_be_disabled()
+        page.get_by_label("Weight").uncheck()
+        page.get_by_label("Came").check()
+        page.get_by_role("button", name="Show these").click()
+        heads = page.locator("#rows th")
+        expect(heads).to_have_text([re.compile("^At"), "Grade", "Miller", "Note", "Came"])
+        expect(page.locator("tr.row")).to_have_count(75)
+        page.fill("#q", "sack")
+        page.keyboard.press("Enter")
+        page.get_by_role("link", name="Miller", exact=True).click()
+        expect(page.locator("th[aria-sort]")).to_contain_text("Miller")
+        expect(heads).to_have_count(5)
+        expect(page.locator("tr.row")).to_have_count(75)

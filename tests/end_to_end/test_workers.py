@@ -200,7 +200,6 @@ def test_what_is_deleted_shows_whichever_worker_has_delivered_it(shared: Shared)
     shared.wait_for_shares()
     shared.send()
     shared.check()
-    shared.is_well()
     # One row of each partition, so of each worker.
     gone = "number = 1 AND step = 0 OR number = 3 AND step < 5"
     shared.system.sql(f"ALTER TABLE rikstv.data_series DELETE WHERE {gone}", mutations_sync="1")
@@ -209,7 +208,6 @@ def test_what_is_deleted_shows_whichever_worker_has_delivered_it(shared: Shared)
     [problem] = [one["text"] for one in findings if one["state"] == "bad"]
     assert problem.startswith("6 rows that arrived on")
     shared.run("doctor", "--accept")
-    assert shared.run("doctor")[0] == 0
 
     # What any of them has rejected may be dropped by the command, and that is no gap.
     shared.send_bad(2 * PARTITIONS)

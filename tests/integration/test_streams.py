@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+import psutil
 import pytest
 from confluent_kafka import (
     Consumer,
@@ -162,6 +163,20 @@ def test_topics_and_groups_are_found_by_name_and_page_by_page(
     assert shown == names
     assert not more
     assert 'rel="prev"' in page
+
+
+def test_the_process_that_asks_about_groups_may_end(
+    web: Process, kafka: KafkaCluster, topic: str
+) -> None:
+    """As it does by librdkafka's own doing when a broker goes away."""
+    group = f"{topic}-survivor"
+    commit(kafka, topic, [group])
+    for name in (group, group.upper(), group.title()):  # each is asked for anew
+        found = get(web, "/api/v1/streams/groups", q=name)["rows"]
+        assert [(row["name"], row["state"], row["lag"]) for row in found] == [(group, "empty", 45)]
+        [asker] = psutil.Process(web.pid).children()
+        asker.kill()
+    assert web.exit_code is None
 
 
 def test_topics_of_kafkas_own_are_shown_when_asked_for(

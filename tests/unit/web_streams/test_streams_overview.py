@@ -1,7 +1,6 @@
 """What an overview shows of a cluster of which a part does not answer."""
 
-import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,10 +9,8 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from tailrace.settings import Settings
 from tailrace.testing import ManualClock
-from tailrace.web.streams import streams
-from tailrace.web.streams.asking import MOST_STEP_SECS, Answer, Asking
+from tailrace.web.streams.asking import MOST_STEP_SECS, Answer, Asking, Place
 from tailrace.web.streams.history import History
 from tailrace.web.streams.overview import (
     Asked,
@@ -47,8 +44,6 @@ class Brokers:
 
     def __init__(self, *, is_second_there: bool) -> None:
         self.is_there = is_second_there
-        self.moved: Exception | None = None
-        self.described: list[str] = []
         self.timeouts: list[float] = []
         in_sync = [1, 2] if is_second_there else [1]
         self._topics = {
@@ -80,27 +75,19 @@ class Brokers:
         errors = [] if self.is_there else [SILENCE]
         return answer(SimpleNamespace(valid=[SimpleNamespace(group_id="g")], errors=errors))
 
-    def describe_consumer_groups(self, names: list[str], **_: float) -> dict[str, Answer]:
-        assigned = SimpleNamespace(topic_partitions=[TopicPartition("a", 0)])
-        member = SimpleNamespace(member_id="m", client_id="c", host="/h", assignment=assigned)
-        described = SimpleNamespace(
-            members=[member],
-            state=SimpleNamespace(name="STABLE"),
-            type=SimpleNamespace(name="CLASSIC"),
-            partition_assignor="range",
-            coordinator=SimpleNamespace(id=2),
-        )
-        if self.is_there and not self.moved:
-            self.described += names
-        return {
-            name: answer(self.moved or (described if self.is_there else SILENCE)) for name in names
+    def ask(
+        self, names: Sequence[str], only: Sequence[Place] | None, until: float
+    ) -> Mapping[str, Any]:
+        assert (only, until) in ((None, 5.0), ([("a", 0), ("a", 1)], 5.0), ([("__own", 0)], 5.0))
+        told = {
+            "state": "stable",
+            "protocol": "classic",
+            "assignor": "range",
+            "coordinator": 2,
+            "members": [{"id": "m", "client": "c", "host": "h", "assigned": [("a", 0)]}],
+            "committed": [("a", 0, 5)],
         }
-
-    def list_consumer_group_offsets(self, asked: list[Any], **_: float) -> dict[str, Answer]:
-        assert {one.group_id for one in asked} <= set(self.described), "this would be a SIGSEGV"
-        places = [TopicPartition("a", 0, 5), TopicPartition("a", 1, -1001)]
-        found = SimpleNamespace(topic_partitions=places)
-        return {one.group_id: answer(found) for one in asked}
+        return dict.fromkeys(names, told) if self.is_there else {}
 
     def describe_configs(self, resources: list[Any], **_: float) -> dict[Any, Answer]:
         values = {"process.roles": "broker,controller", "controller.quorum.voters": "1@k:9"}
@@ -110,7 +97,7 @@ class Brokers:
 
 
 def asking(brokers: Brokers) -> Asking:
-    return Asking(cast(AdminClient, brokers), ManualClock(), 5.0)
+    return Asking(cast(AdminClient, brokers), ManualClock(), 5.0, brokers)
 
 
 def test_everything_is_shown_where_all_answer() -> None:
@@ -137,20 +124,6 @@ def test_what_does_not_answer_is_missing_in_its_place() -> None:
     assert not found.has_all_groups
     # one that is away may not take the time of the others
     assert all(secs <= MOST_STEP_SECS for secs in brokers.timeouts[2:])
-
-
-def test_a_group_that_has_moved_is_asked_for_by_another_client(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    clients = [Brokers(is_second_there=True) for _ in range(2)]
-    clients[0].moved = KafkaException(KafkaError(KafkaError.NOT_COORDINATOR))
-    left = list(clients)
-    monkeypatch.setattr(streams, "AdminClient", lambda _: left.pop(0))
-    shown = streams.Streams(Settings.read(bootstrap_servers="k:1"), ManualClock())
-    found = asyncio.run(shown.overview(Asked()))
-    shown.close()
-    assert [group.state for group in found.groups] == ["stable"]
-    assert left == []
 
 
 def test_nothing_is_asked_of_what_is_not_shown() -> None:

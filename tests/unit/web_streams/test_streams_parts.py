@@ -17,11 +17,12 @@ from tailrace.web.pages.streams import shown_by_all
 from tailrace.web.render import Renderer
 from tailrace.web.static_files import StaticFiles
 from tailrace.web.streams import Group, Lag, Member, Option, Partition, Topic
-from tailrace.web.streams.asking import Answers, Asking
+from tailrace.web.streams.asking import Answers, Asking, GroupsAsker
 from tailrace.web.streams.history import MINUTES, History
 from tailrace.web.streams.names import page_of
 from tailrace.web.streams.pretty import MOST_DEPTH, pretty_json
 
+NO_GROUPS = cast(GroupsAsker, None)
 HOSTILE = '"><script>alert(1)</script>\u202e'
 
 values = st.recursive(
@@ -129,7 +130,7 @@ def test_minutes_that_have_passed_are_asked_for_once() -> None:
     history = History()
 
     def rates() -> Any:
-        asking = Asking(cast(AdminClient, admin), clock, clock.monotonic() + 5)
+        asking = Asking(cast(AdminClient, admin), clock, clock.monotonic() + 5, NO_GROUPS)
         return history.rates(asking, [("t", 0)], {("t", 0): 2**40})
 
     assert rates() == {("t", 0): (1.0,) * MINUTES}
@@ -143,7 +144,7 @@ def test_minutes_that_have_passed_are_asked_for_once() -> None:
 
 def test_a_history_of_too_many_partitions_is_not_asked_for() -> None:
     admin, clock = FakeAdmin(), ManualClock()
-    asking = Asking(cast(AdminClient, admin), clock, 5)
+    asking = Asking(cast(AdminClient, admin), clock, 5, NO_GROUPS)
     assert History().rates(asking, [("t", number) for number in range(1000)], {}) == {}
     assert admin.asked == []
 

@@ -12,10 +12,11 @@ from typing_extensions import override
 
 from tailrace.testing import ManualClock
 from tailrace.web.streams import messages as reading
-from tailrace.web.streams.asking import Asking
+from tailrace.web.streams.asking import Asking, GroupsAsker
 from tailrace.web.streams.messages import Found, _Reading
 from tailrace.web.streams.places import Part, Wanted, cursor_of
 
+NO_GROUPS = cast(GroupsAsker, None)
 Log = Mapping[int, list[tuple[int, int, bytes]]]
 """By partition: offset, time in ms and value of each message."""
 
@@ -90,7 +91,7 @@ def read(log: Log, wanted: Wanted, ends: Mapping[int, int]) -> Found:
             start = max(end - (wanted.last if wanted.text else wanted.limit), 0)
         parts.append(Part(number, 0, ends[number], start, end, start))
     clock = ManualClock()
-    asking = Asking(cast(AdminClient, None), clock, clock.monotonic() + 5)
+    asking = Asking(cast(AdminClient, None), clock, clock.monotonic() + 5, NO_GROUPS)
     found = _Reading(asking, wanted, parts)
     found.read(cast(Any, FakeConsumer(log)))
     return found.found()
@@ -190,7 +191,7 @@ def test_a_read_ends_with_its_time() -> None:
             return super().consume(count, timeout)
 
     parts = [Part(0, 0, 20, 10, 20, 10)]
-    asking = Asking(cast(AdminClient, None), clock, clock.monotonic() + 5)
+    asking = Asking(cast(AdminClient, None), clock, clock.monotonic() + 5, NO_GROUPS)
     slow = _Reading(asking, Wanted("t"), parts)
     slow.read(cast(Any, Slow({0: [(number, 0, b"x") for number in range(20)]})))
     found = slow.found()

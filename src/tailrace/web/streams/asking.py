@@ -4,12 +4,12 @@ What a single partition or group does not answer is missing in its place; only w
 together do not answer is an error.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from tailrace.clock import Clock
@@ -28,8 +28,14 @@ Answer: TypeAlias = "Future[Any]"
 Answers: TypeAlias = Mapping[TopicPartition, Answer]
 
 
-class MovedError(Exception):
-    """A group is kept by another broker than the one that the client remembers. Another client will do."""
+class GroupsAsker(Protocol):
+    """Who asks about groups."""
+
+    def ask(
+        self, names: Sequence[str], only: Sequence[Place] | None, until: float
+    ) -> Mapping[str, Any]:
+        """What was told of each group by then (the clock's `monotonic`), without those that were not
+        told of; with `only`, of their offsets those of these places."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,7 @@ class Asking:
     admin: AdminClient
     clock: Clock
     until: float
+    groups: GroupsAsker
 
     @property
     def left_secs(self) -> float:
@@ -79,9 +86,5 @@ class Asking:
         """What a broker answered; None where it did not."""
         try:
             return answer.result(self.left_secs)
-        except TimeoutError:
-            return None
-        except KafkaException as error:
-            if error.args[0].code() == KafkaError.NOT_COORDINATOR:
-                raise MovedError from error
+        except (KafkaException, TimeoutError):
             return None

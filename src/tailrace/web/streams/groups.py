@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-
 from tailrace.web.streams.asking import LATEST, Answer, Asking, Place
 
 
@@ -103,65 +101,42 @@ def read_groups(
     """These groups; `ends` are those that are known. With `only`, what they read of these places."""
     if not wanted:
         return ()
-    described = asking.admin.describe_consumer_groups(
-        list(wanted), request_timeout=asking.step_secs
-    )
-    descriptions = {name: asking.result(described[name]) for name in wanted}
-    # Only of groups that have just been described: asked for offsets of a group that it does not keep
-    # (any more), a broker answers NOT_COORDINATOR, and librdkafka's admin client ends the process with
-    # SIGSEGV (its issue 5040). A description fails by that answer and does no harm.
-    known = [name for name in wanted if descriptions[name] is not None]
-    committed = _read_committed(asking, known, only)
-    members = {name: _members(described) for name, described in descriptions.items()}
+    told = asking.groups.ask(wanted, only, asking.until)
+    committed = {name: _committed(told[name]) for name in told}
+    members = {name: _members(told[name]) for name in told}
     read = {place for offsets in committed.values() for place in offsets}
     read |= {place for some in members.values() for one in some for place in one.assigned}
     if only is not None:
         read &= set(only)
     all_ends = {**ends, **asking.offsets(asking.start_offsets(read - ends.keys(), LATEST))}
     return tuple(
-        _group(name, descriptions[name], members[name], committed.get(name, {}), all_ends, read)
+        _group(name, told[name], members[name], committed[name], all_ends, read)
+        if name in told
+        else Group(name, "unknown", "", "", None, (), ())
         for name in wanted
     )
 
 
-def _read_committed(
-    asking: Asking, names: Sequence[str], only: Sequence[Place] | None
-) -> dict[str, dict[Place, int]]:
-    places = None if only is None else [TopicPartition(*place) for place in only]
-    asked = {
-        name: asking.admin.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(name, places)], request_timeout=asking.step_secs
-        )[name]
-        for name in names
-    }
-    return {name: _committed(asking.result(answer)) for name, answer in asked.items()}
+def _committed(told: Mapping[str, Any]) -> dict[Place, int]:
+    return {(topic, number): offset for topic, number, offset in told["committed"]}
 
 
-def _committed(answer: Any) -> dict[Place, int]:
-    places = answer.topic_partitions if answer else ()
-    return {(one.topic, one.partition): one.offset for one in places if one.offset >= 0}
-
-
-def _members(description: Any) -> tuple[Member, ...]:
+def _members(told: Mapping[str, Any]) -> tuple[Member, ...]:
     members = [
         Member(
-            member.member_id,
-            member.client_id,
-            member.host.removeprefix("/"),
-            tuple(sorted((one.topic, one.partition) for one in _assigned(member))),
+            member["id"],
+            member["client"],
+            member["host"],
+            tuple(sorted((topic, number) for topic, number in member["assigned"])),
         )
-        for member in (description.members if description else ())
+        for member in told["members"]
     ]
     return tuple(sorted(members, key=lambda member: (member.client, member.id)))
 
 
-def _assigned(member: Any) -> list[TopicPartition]:
-    return member.assignment.topic_partitions if member.assignment else []
-
-
 def _group(
     name: str,
-    description: Any,
+    told: Mapping[str, Any],
     members: tuple[Member, ...],
     committed: Mapping[Place, int],
     ends: Mapping[Place, int],
@@ -178,14 +153,12 @@ def _group(
         )
         for place in sorted((committed.keys() | readers.keys()) & shown)
     ]
-    if description is None:
-        return Group(name, "unknown", "", "", None, members, tuple(lags))
     return Group(
         name,
-        description.state.name.lower().replace("_", " "),
-        description.type.name.lower(),
-        description.partition_assignor,
-        description.coordinator.id if description.coordinator else None,
+        told["state"],
+        told["protocol"],
+        told["assignor"],
+        told["coordinator"],
         members,
         tuple(lags),
     )

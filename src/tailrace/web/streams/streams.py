@@ -17,7 +17,8 @@ from starlette.exceptions import HTTPException
 from tailrace.clock import Clock
 from tailrace.kafka import SILENT, check_security, explain, security_of
 from tailrace.settings import Settings
-from tailrace.web.streams.asking import Asking, MovedError
+from tailrace.web.streams.apart import Apart
+from tailrace.web.streams.asking import Asking
 from tailrace.web.streams.groups import Group
 from tailrace.web.streams.history import History
 from tailrace.web.streams.messages import Found, read_messages
@@ -77,6 +78,7 @@ class Streams:
         self._roles = Roles()
         self._kept: dict[object, tuple[float, Any]] = {}
         self._complaints: deque[KafkaError] = deque(maxlen=MOST_COMPLAINTS)
+        self._groups = Apart(self._reached(), clock)
         if self.servers:
             check_security(settings)
 
@@ -108,6 +110,7 @@ class Streams:
     def close(self) -> None:
         """Let go of the brokers; a question that is under way ends by its own time."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._groups.close()
 
     async def _keep(self, key: object, work: Callable[[Asking], T]) -> T:
         """What was found a moment ago, or what is found now; one question after the other."""
@@ -122,22 +125,8 @@ class Streams:
             return cast(T, self._kept[key][1])
 
     async def _ask(self, work: Callable[[Asking], T]) -> T:
-        try:
-            return await self._ask_once(work)
-        except MovedError:
-            self._admin = None
-        try:
-            return await self._ask_once(work)
-        except MovedError as error:
-            raise HTTPException(
-                503,
-                "cannot ask for groups: they move from one broker to another. Try again",
-                RETRY_SOON,
-            ) from error
-
-    async def _ask_once(self, work: Callable[[Asking], T]) -> T:
         admin = self._connected()
-        asking = Asking(admin, self._clock, self._clock.monotonic() + TIMEOUT_SECS)
+        asking = Asking(admin, self._clock, self._clock.monotonic() + TIMEOUT_SECS, self._groups)
         try:
             return await asyncio.get_running_loop().run_in_executor(
                 self._threads, lambda: work(asking)
@@ -159,13 +148,16 @@ class Streams:
     def _options(self) -> dict[str, Any]:
         if not self.servers:
             raise NoBrokerError
+        return {**self._reached(), "error_cb": self._complaints.append}
+
+    def _reached(self) -> dict[str, str | int]:
+        """How the brokers are reached."""
         return {
             **security_of(self._settings),
-            "bootstrap.servers": self.servers,
+            "bootstrap.servers": self.servers or "",
             "client.id": "tailrace-web",
             "socket.timeout.ms": int(TIMEOUT_SECS * 1000),
             "log_level": SILENT,
-            "error_cb": self._complaints.append,
         }
 
     def _away(self, error: Exception) -> HTTPException:

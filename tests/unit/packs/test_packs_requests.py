@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice, pairwise
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -257,6 +258,22 @@ async def test_a_wrong_day_or_one_of_the_future_is_refused(path: str, day: str) 
 
 async def test_a_day_is_required() -> None:
     assert (await get(FakeHost({}), "/customers/cust_1/stats")).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "customer", ["a%2Fb", "..%2F..%2Fetc", "a%20b", "%3Cscript%3E", "customer"]
+)
+async def test_a_customer_may_have_any_name(customer: str) -> None:
+    host = FakeHost({"": []})
+    answer = await get(host, f"/customers/{customer}/stats", from_date="2026-11-01")
+    assert answer.status_code == 404
+    assert [asked["customer_id"] for asked in host.asked] == [unquote(customer)]
+
+
+async def test_no_name_is_no_customer() -> None:
+    """In the rollups it stands for all of them."""
+    answer = await get(FakeHost({}), "/customers//stats", from_date="2026-11-01")
+    assert answer.status_code == 422
 
 
 async def test_a_customer_without_requests_is_not_found() -> None:

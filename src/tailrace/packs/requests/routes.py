@@ -46,7 +46,7 @@ FromDate = Annotated[
     str,
     Query(description="First day, UTC, as YYYY-MM-DD", examples=["1970-01-01", "2026-11-01"]),
 ]
-CustomerId = Annotated[str, PathParameter(examples=["cust_1"])]
+CustomerId = Annotated[str, PathParameter(min_length=1, examples=["cust_1"])]
 
 
 def router(host: Host) -> APIRouter:
@@ -54,7 +54,8 @@ def router(host: Host) -> APIRouter:
     made = APIRouter()
     customers = Customers(host)
     made.add_api_route(
-        "/customers/{customer_id}/stats",
+        # Of a path, since a customer may have a slash in its name.
+        "/customers/{customer_id:path}/stats",
         customers.stats,
         response_model=Stats,
         responses=PROBLEMS,

@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     web_port: int = Field(8000, ge=0, le=65535)
     """Port of the web pages and the REST API."""
 
+    web_names: str = ""
+    """Names, with commas between, by which browsers may call the pages besides `localhost`: those of
+    a proxy that stands before them."""
+
     intake_tcp: str = "127.0.0.1:9000"
     """Address and port on which newline-delimited JSON is taken over TCP."""
 

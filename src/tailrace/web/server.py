@@ -17,6 +17,7 @@ from tailrace.store import Store
 from tailrace.telemetry import get_logger
 from tailrace.web.app import create_app
 from tailrace.web.live import LiveHub
+from tailrace.web.own_names import OwnNames
 
 _BACKLOG: Final = 1024
 _GRACEFUL_SECS: Final = 2
@@ -57,9 +58,15 @@ def run(settings: Settings) -> None:
         with Store.from_settings(settings) as store:
             host, port = listener.getsockname()[:2]
             get_logger("web").info("pages are ready", address=f"http://{host}:{port}")
-            Server(create_app(settings, store)).run(sockets=[listener])
+            app = create_app(settings, store)
+            app.add_middleware(OwnNames, names=_listed(settings.web_names))
+            Server(app).run(sockets=[listener])
     finally:
         listener.close()
+
+
+def _listed(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
 
 
 def refuse_strangers(host: str) -> None:
@@ -72,7 +79,8 @@ def refuse_strangers(host: str) -> None:
         raise UsageError(
             f"cannot listen on {host!r} (TAILRACE_WEB_HOST): the pages have no users and passwords, "
             "so whoever reaches them could read every log. Keep 127.0.0.1, and let others in through "
-            "a proxy that asks who they are, or by `ssh -L 8000:127.0.0.1:8000 HOST`"
+            "a proxy that asks who they are (its name goes into TAILRACE_WEB_NAMES), or by "
+            "`ssh -L 8000:127.0.0.1:8000 HOST`"
         )
 
 

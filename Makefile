@@ -12,7 +12,7 @@ demo: $(VENV)/.runtime
 
 test: $(VENV)/.dev
 	@scripts/system-packages
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check src tests bench scripts/reference

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -223,9 +224,12 @@ def test_statements_other_than_select_have_rows(client: Client, statement: str) 
 
 
 def test_queries_run_at_once(engine: Process) -> None:
+    all_connected = threading.Barrier(4)
+
     def sleep(_: int) -> object:
         with clickhouse_connect.get_client(host="127.0.0.1", port=engine.port) as one:
-            return one.command("SELECT max(running) FROM (SELECT sleep(1), running FROM seen)")
+            all_connected.wait(60)
+            return one.command("SELECT max(running) FROM (SELECT sleep(3), running FROM seen)")
 
     with clickhouse_connect.get_client(host="127.0.0.1", port=engine.port) as admin:
         admin.command(

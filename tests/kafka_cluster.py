@@ -60,6 +60,14 @@ class KafkaCluster:
         consumer.close()
         return found
 
+    def committed(self, group: str, topic: str, partitions: int) -> int:
+        """Messages of a topic that a group has acknowledged, of all partitions together."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap_servers, "group.id": group})
+        places = [TopicPartition(topic, number) for number in range(partitions)]
+        found = consumer.committed(places, timeout=20)
+        consumer.close()
+        return sum(max(0, place.offset) for place in found)
+
     def kill_broker(self, number: int) -> None:
         """kill -9 of one broker; `start_again` brings it back."""
         os.kill(self._pids()[number], signal.SIGKILL)

@@ -97,6 +97,11 @@ class Load:
             f"FROM {self._bad_rows}"
         )
         assert {int(value) for value in found.values()} == {self.bad}
+        # What was killed between a row and its line in the books is delivered again first.
+        eventually(
+            lambda: self.kafka.committed(self.topic, self.topic, PARTITIONS) == self.sent,
+            "the last offsets",
+        )
 
     def check_books(self, *folders: Path) -> None:
         """The books of all collectors say how many rows there are of each moment: no more, no fewer."""

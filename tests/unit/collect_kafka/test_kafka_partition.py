@@ -1,10 +1,14 @@
 """Batches of a partition: each message in one, whatever dies between their making and the commit."""
 
+import itertools
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.collect.sources.kafka.intents import MOST_INTENTS, OLDEST_MS, Intent, read, write
 from tailrace.collect.sources.kafka.partition import Batch, Limits, Partition
+from tailrace.collect.sources.kafka.reader import apart
+from tailrace.testing import ManualClock
 from tests.unit.collect_kafka.kafka_support import FakeMessage, offsets_as_lines
 
 AT_ONCE = 0.0
@@ -21,6 +25,14 @@ def messages(*offsets: int) -> list[FakeMessage]:
 
 def lines(batch: Batch) -> list[int]:
     return [int(line) for part in batch.frames for line in part.payload.split()]
+
+
+def test_batches_that_are_made_at_once_have_moments_of_their_own() -> None:
+    clock = ManualClock(NOW_MS)
+    moments = apart(clock)
+    assert list(itertools.islice(moments, 3)) == [NOW_MS, NOW_MS + 1, NOW_MS + 2]
+    clock.advance(10)
+    assert next(moments) == NOW_MS + 10_000
 
 
 def test_intents_are_written_and_read() -> None:
@@ -60,14 +72,14 @@ def test_a_full_file_of_intents_fits_beside_an_offset() -> None:
 def test_a_batch_is_cut_when_it_is_full_or_old() -> None:
     one = partition(max_events=2)
     one.take(messages(0, 1, 2), 10.0)
-    (full,) = one.cut(10.0, 1.0, NOW_MS)
+    (full,) = one.cut(10.0, 1.0, itertools.count(NOW_MS))
     assert lines(full) == [0, 1]
     assert not one.is_due(11.0, 1.0), "the full one is on its way"
     one.delivered(full.intent, 10.5)
     assert not one.is_due(10.9, 1.0)
-    assert one.cut(10.9, 1.0, NOW_MS) == []
+    assert one.cut(10.9, 1.0, itertools.count(NOW_MS)) == []
     assert one.is_due(11.0, 1.0)
-    (old,) = one.cut(11.0, 1.0, NOW_MS)
+    (old,) = one.cut(11.0, 1.0, itertools.count(NOW_MS))
     assert lines(old) == [2]
     assert (full.intent.first, full.intent.end, old.intent.end) == (0, 2, 3)
 
@@ -76,7 +88,7 @@ def test_the_offset_moves_over_what_is_delivered_in_order() -> None:
     one = partition(max_events=1)
     assert one.state is None
     one.take(messages(7, 8, 9), 0)
-    first, second, third = one.cut(0, AT_ONCE, NOW_MS)
+    first, second, third = one.cut(0, AT_ONCE, itertools.count(NOW_MS))
     assert one.state == (7, write([first.intent, second.intent, third.intent]))
     one.delivered(second.intent, 5.0)
     assert one.changed_at is None
@@ -93,10 +105,10 @@ def test_the_offset_moves_over_what_is_delivered_in_order() -> None:
 def test_no_more_intents_than_fit() -> None:
     one = partition(max_events=1)
     one.take(messages(*range(20)), 0)
-    batches = one.cut(0, AT_ONCE, NOW_MS)
+    batches = one.cut(0, AT_ONCE, itertools.count(NOW_MS))
     assert len(batches) == MOST_INTENTS
     one.delivered(batches[0].intent, 0)
-    assert len(one.cut(0, AT_ONCE, NOW_MS)) == 1
+    assert len(one.cut(0, AT_ONCE, itertools.count(NOW_MS))) == 1
     assert one.waiting_bytes > 0
 
 
@@ -106,9 +118,9 @@ def test_what_was_left_is_made_again_under_its_name_before_anything_new() -> Non
     assert one.state == (5, write(left))
     assert one.left_names == {"t@0@5-8@aa", "t@0@8-9@bb"}
     one.take(messages(5, 6), 0)
-    assert one.cut(99.0, AT_ONCE, NOW_MS) == []
+    assert one.cut(99.0, AT_ONCE, itertools.count(NOW_MS)) == []
     one.take(messages(7, 8, 9, 10), 0)
-    again, and_again, new = one.cut(0, AT_ONCE, NOW_MS)
+    again, and_again, new = one.cut(0, AT_ONCE, itertools.count(NOW_MS))
     assert [lines(batch) for batch in (again, and_again, new)] == [[5, 6, 7], [8], [9, 10]]
     assert [batch.name for batch in (again, and_again)] == ["t@0@5-8@aa", "t@0@8-9@bb"]
     assert [batch.is_new for batch in (again, and_again, new)] == [False, False, True]
@@ -119,7 +131,7 @@ def test_messages_that_are_gone_by_then_are_missed_by_nobody() -> None:
     one.take(messages(6), 0)
     one.take(messages(9), 0)
     one.reached_end(13, 0)
-    again, and_again = one.cut(0, AT_ONCE, NOW_MS)
+    again, and_again = one.cut(0, AT_ONCE, itertools.count(NOW_MS))
     assert (lines(again), lines(and_again)) == ([6], [9])
     one.delivered(again.intent, 0)
     one.delivered(and_again.intent, 0)
@@ -130,7 +142,7 @@ def test_a_topic_that_is_made_anew_meanwhile_has_batches_of_its_own() -> None:
     one = partition()
     one.take(messages(500, 501), 0)
     one.take(messages(0, 1), 0)
-    old, new = one.cut(0, AT_ONCE, NOW_MS)
+    old, new = one.cut(0, AT_ONCE, itertools.count(NOW_MS))
     assert (old.intent.first, old.intent.end, lines(old)) == (500, 502, [500, 501])
     assert (new.intent.first, new.intent.end, lines(new)) == (0, 2, [0, 1])
 
@@ -138,7 +150,7 @@ def test_a_topic_that_is_made_anew_meanwhile_has_batches_of_its_own() -> None:
 def test_intents_of_a_topic_that_was_made_anew_mean_nothing() -> None:
     one = partition(Intent(500, 800, "aa"))
     one.take(messages(0, 1), 0)
-    (new,) = one.cut(0, AT_ONCE, NOW_MS)
+    (new,) = one.cut(0, AT_ONCE, itertools.count(NOW_MS))
     assert new.is_new
     assert lines(new) == [0, 1]
     assert one.state == (0, write([new.intent]))
@@ -147,7 +159,7 @@ def test_intents_of_a_topic_that_was_made_anew_mean_nothing() -> None:
 def test_tombstones_move_the_offset_without_a_batch() -> None:
     one = partition()
     one.take([FakeMessage(3, None), FakeMessage(4, None)], 0)
-    assert one.cut(1.0, AT_ONCE, NOW_MS) == []
+    assert one.cut(1.0, AT_ONCE, itertools.count(NOW_MS)) == []
     assert one.state == (5, "")
     assert one.changed_at == 1.0
 
@@ -155,7 +167,10 @@ def test_tombstones_move_the_offset_without_a_batch() -> None:
 def test_a_message_that_is_too_large_alone_is_a_batch_alone() -> None:
     one = Partition("t", 0, offsets_as_lines, Limits(1, None))
     one.take(messages(100, 200), 0)
-    assert [lines(batch) for batch in one.cut(0, AT_ONCE, NOW_MS)] == [[100], [200]]
+    assert [lines(batch) for batch in one.cut(0, AT_ONCE, itertools.count(NOW_MS))] == [
+        [100],
+        [200],
+    ]
 
 
 def test_a_name_fits_a_file() -> None:
@@ -163,7 +178,7 @@ def test_a_name_fits_a_file() -> None:
     for last in "ab":
         one = partition(topic="x" * 248 + last)
         one.take(messages(2**62), 0)
-        (batch,) = one.cut(0, AT_ONCE, NOW_MS)
+        (batch,) = one.cut(0, AT_ONCE, itertools.count(NOW_MS))
         names.append(batch.name.partition("@")[0])
         assert len(f"{batch.name}.batch") <= 255
     assert names[0] != names[1]
@@ -191,7 +206,7 @@ def test_every_message_is_there_once_however_often_its_readers_die(data: st.Data
             if not rest:
                 one.reached_end(log[-1] + 1, 0)
             timeout = AT_ONCE if is_last or data.draw(st.booleans()) else 1.0
-            batches = one.cut(0, timeout, NOW_MS)
+            batches = one.cut(0, timeout, itertools.count(NOW_MS))
             if any(batch.is_new for batch in batches):
                 assert one.state is not None
                 if not is_last and data.draw(st.integers(0, 4)) == 0:

@@ -11,7 +11,7 @@ No thread but the reader's uses it.
 import hashlib
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tailrace.collect.source import Frames
@@ -164,15 +164,15 @@ class Partition:
         is_old = self._open is not None and now - self._open.since >= timeout_secs
         return is_old and not self._left and not self.under_way
 
-    def cut(self, now: float, timeout_secs: float, now_ms: int) -> list[Batch]:
-        """Batches that are full or old enough."""
+    def cut(self, now: float, timeout_secs: float, moments: Iterator[int]) -> list[Batch]:
+        """Batches that are full or old enough; each new one gets the next of `moments`, in ms."""
         if self._open and self.is_due(now, timeout_secs):
             self._full.append(self._open)
             self._open = None
         batches, self._again = self._again, []
         while self._full and len(self._intents) < MOST_INTENTS:
             gathered = self._full.popleft()
-            intent = Intent.new(gathered.first, gathered.end, now_ms)
+            intent = Intent.new(gathered.first, gathered.end, next(moments))
             self._intents.append(intent)
             if gathered.frames:
                 batches.append(

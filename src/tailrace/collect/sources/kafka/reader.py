@@ -93,6 +93,7 @@ class Reader:
         self._config = config
         self._around = surroundings
         self._partitions: dict[Place, Partition] = {}
+        self._moments = apart(surroundings.clock)
         self._unwritten: list[Batch] = []
         """Batches that are cut, and wait for their intents to be written."""
         self._write_again_at = 0.0
@@ -210,8 +211,9 @@ class Reader:
         if any(partition.is_due(now, timeout_secs) for partition in partitions):
             # One commit does for all of them, so those go along that would be due soon.
             timeout_secs /= 2
-        now_ms = self._around.clock.now_ms()
-        batches = [batch for each in partitions for batch in each.cut(now, timeout_secs, now_ms)]
+        batches = [
+            batch for each in partitions for batch in each.cut(now, timeout_secs, self._moments)
+        ]
         for batch in batches:
             if batch.is_new:
                 self._unwritten.append(batch)
@@ -382,6 +384,18 @@ class Reader:
         if now - self._said.get(key, -SAID_AGAIN_SECS) >= SAID_AGAIN_SECS:
             self._said[key] = now
             self._around.log.warning(what, problem=problem, group=self._config.group_id)
+
+
+def apart(clock: Clock) -> Iterator[int]:
+    """The time in ms whenever it is asked for, but never the same twice.
+
+    Batches of several partitions are made at once, and those that are delivered again are counted by
+    their moments (see `tailrace.collect.books`): two of one moment would be taken for one.
+    """
+    last_ms = 0
+    while True:
+        last_ms = max(clock.now_ms(), last_ms + 1)
+        yield last_ms
 
 
 def _place(message: Message) -> Place:

@@ -18,7 +18,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from tailrace.cli._senders import Retrying
+from tailrace.cli._senders import Retrying, shown
 from tailrace.errors import UsageError
 from tailrace.kafka import SILENT, check_security, explain, security_of
 from tailrace.packs.generator import Keys
@@ -54,7 +54,7 @@ class KafkaTarget:
         unknown = counts.keys() - {"partitions", "replication_factor"}
         if not parts.netloc or not topic or unknown or not all(map(_counts, counts.values())):
             raise UsageError(
-                f"cannot send to {target!r}: give kafka://HOST:PORT,…/TOPIC, and after a ? maybe "
+                f"cannot send to {shown(target)!r}: give kafka://HOST:PORT,…/TOPIC, and after a ? maybe "
                 "partitions, replication_factor (whole numbers from 1 on), and settings of "
                 "librdkafka, whose names have a dot"
             )

@@ -33,6 +33,14 @@ IN_FLIGHT_BYTES = 8 * 1024**2
 """What the kernels of both sides may hold of a TCP connection; more than usual limits allow."""
 
 
+def shown(target: str) -> str:
+    """A target as people and logs may see it: without a password, and settings behind its `?`."""
+    parts = urlsplit(target)
+    if not parts.netloc:
+        return target
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
 def open_sender(target: str, patience: Patience) -> Sender:
     """The sender for `tcp://HOST:PORT`, `http://…`, `https://…`, `-` or the path of a file."""
     parts = urlsplit(target)
@@ -44,14 +52,14 @@ def open_sender(target: str, patience: Patience) -> Sender:
         except ValueError:
             host = port = None
         if host is None or port is None:
-            raise UsageError(f"cannot send to {target!r}: give tcp://HOST:PORT")
+            raise UsageError(f"cannot send to {shown(target)!r}: give tcp://HOST:PORT")
         return TcpSender(host, port, patience)
     if parts.scheme in ("http", "https") and parts.hostname:
         return HttpSender(target, patience)
     if "://" in target:
         raise UsageError(
-            f"cannot send to {target!r}: give tcp://HOST:PORT, http://…, kafka://BROKER:PORT/TOPIC, "
-            "a file, or - for standard output"
+            f"cannot send to {shown(target)!r}: give tcp://HOST:PORT, http://…, "
+            "kafka://BROKER:PORT/TOPIC, a file, or - for standard output"
         )
     try:
         Path(target).parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +102,7 @@ class Retrying:
     """Waits between tries, says once why, and gives up in the end."""
 
     def __init__(self, target: str, patience: Patience) -> None:
-        self._target = target
+        self._target = shown(target)
         self._patience = patience
         self._delay_secs = FIRST_DELAY_SECS
         self._since: float | None = None

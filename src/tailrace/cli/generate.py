@@ -31,7 +31,7 @@ from rich.progress import (
 )
 
 from tailrace.cli._job import Batches, Job
-from tailrace.cli._senders import open_sender
+from tailrace.cli._senders import open_sender, shown
 from tailrace.clock import Clock, SystemClock
 from tailrace.errors import QueryError, UsageError
 from tailrace.packs import Pack, find_packs
@@ -209,7 +209,7 @@ def _run(job: Job, target: str) -> None:
         _say(str(error))
     finally:
         job.sender.close()
-        _say(_summary(job.sender.tally, target, job.clock.monotonic() - started))
+        _say(_summary(job.sender.tally, shown(target), job.clock.monotonic() - started))
 
 
 @contextmanager

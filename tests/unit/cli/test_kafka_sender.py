@@ -7,6 +7,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from tailrace.cli._kafka_sender import KafkaSender, KafkaTarget, open_kafka
+from tailrace.cli._senders import shown
 from tailrace.clock import SystemClock
 from tailrace.errors import UsageError
 from tailrace.packs.sender import GaveUpError, Patience
@@ -42,6 +43,20 @@ def read(servers: str, topic: str, partitions: int) -> list[tuple[int, bytes, by
         found += [(partition, one.key() or b"", one.value() or b"") for one in messages]
     consumer.close()
     return found
+
+
+@pytest.mark.parametrize(
+    ("target", "seen"),
+    [
+        ("kafka://u:p@a:1,b:2/t.x?sasl.password=secret", "kafka://a:1,b:2/t.x"),
+        ("https://u:secret@a.example/in?token=secret", "https://a.example/in"),
+        ("tcp://[::1]:9000", "tcp://[::1]:9000"),
+        ("logs/of?today.json", "logs/of?today.json"),
+        ("-", "-"),
+    ],
+)
+def test_a_target_is_shown_without_what_is_secret(target: str, seen: str) -> None:
+    assert shown(target) == seen
 
 
 def test_a_target_says_where_and_how() -> None:

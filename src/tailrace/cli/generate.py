@@ -47,83 +47,94 @@ IMITATED_EVENTS_PER_SEC = 1000.0
 """Rate of the events' times when they are sent as fast as possible from a given start."""
 
 
+Target = Annotated[
+    str | None,
+    typer.Option(
+        envvar="TAILRACE_GENERATE_TO",
+        help="tcp://HOST:PORT, http://…, kafka://BROKER:PORT/TOPIC, a file (appended to), or - "
+        "for standard output",
+        show_default="where the pack takes events in",
+    ),
+]
+Rate = Annotated[
+    float | None,
+    typer.Option(
+        envvar="TAILRACE_GENERATE_RATE",
+        min=0,
+        help="Events a second; 0 is as fast as possible",
+        show_default="100, with --count as fast as possible",
+    ),
+]
+Count = Annotated[
+    int | None,
+    typer.Option(
+        "--count",
+        "--max-logs",
+        envvar="TAILRACE_GENERATE_COUNT",
+        min=0,
+        help="How many events",
+        show_default="endless",
+    ),
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        envvar="TAILRACE_GENERATE_BATCH_SIZE",
+        min=1,
+        help="Events that leave at once, in place of --rate",
+        show_default="with --interval 1",
+    ),
+]
+Interval = Annotated[
+    float | None,
+    typer.Option(
+        envvar="TAILRACE_GENERATE_INTERVAL",
+        min=0.001,
+        help="Seconds from one --batch-size to the next",
+        show_default="1, with --batch-size",
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(envvar="TAILRACE_GENERATE_SEED", help="The same seed makes the same events"),
+]
+Start = Annotated[
+    str | None,
+    typer.Option(
+        envvar="TAILRACE_GENERATE_START",
+        help="Time of the first event, as 2026-01-31T12:00:00Z",
+        show_default="now",
+    ),
+]
+Backfill = Annotated[
+    str | None,
+    typer.Option(
+        envvar="TAILRACE_GENERATE_BACKFILL",
+        help="Begin with the events of so long ago, sent at once: 15m, 1h",
+        show_default="none",
+    ),
+]
+GiveUpSecs = Annotated[
+    float,
+    typer.Option(
+        envvar="TAILRACE_GENERATE_GIVE_UP_SECS",
+        min=0,
+        help="How long to try to reach a target that is away",
+    ),
+]
+
+
 def generate(  # noqa: PLR0913 — one argument a flag
     pack: Annotated[str, typer.Argument(help="Whose events")],
-    to: Annotated[
-        str | None,
-        typer.Option(
-            envvar="TAILRACE_GENERATE_TO",
-            help="tcp://HOST:PORT, http://…, kafka://BROKER:PORT/TOPIC, a file (appended to), or - "
-            "for standard output",
-            show_default="where the pack takes events in",
-        ),
-    ] = None,
-    rate: Annotated[
-        float | None,
-        typer.Option(
-            envvar="TAILRACE_GENERATE_RATE",
-            min=0,
-            help="Events a second; 0 is as fast as possible",
-            show_default="100, with --count as fast as possible",
-        ),
-    ] = None,
-    count: Annotated[
-        int | None,
-        typer.Option(
-            "--count",
-            "--max-logs",
-            envvar="TAILRACE_GENERATE_COUNT",
-            min=0,
-            help="How many events",
-            show_default="endless",
-        ),
-    ] = None,
-    batch_size: Annotated[
-        int | None,
-        typer.Option(
-            envvar="TAILRACE_GENERATE_BATCH_SIZE",
-            min=1,
-            help="Events that leave at once, in place of --rate",
-            show_default="with --interval 1",
-        ),
-    ] = None,
-    interval: Annotated[
-        float | None,
-        typer.Option(
-            envvar="TAILRACE_GENERATE_INTERVAL",
-            min=0.001,
-            help="Seconds from one --batch-size to the next",
-            show_default="1, with --batch-size",
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(envvar="TAILRACE_GENERATE_SEED", help="The same seed makes the same events"),
-    ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option(
-            envvar="TAILRACE_GENERATE_START",
-            help="Time of the first event, as 2026-01-31T12:00:00Z",
-            show_default="now",
-        ),
-    ] = None,
-    backfill: Annotated[
-        str | None,
-        typer.Option(
-            envvar="TAILRACE_GENERATE_BACKFILL",
-            help="Begin with the events of so long ago, sent at once: 15m, 1h",
-            show_default="none",
-        ),
-    ] = None,
-    give_up_secs: Annotated[
-        float,
-        typer.Option(
-            envvar="TAILRACE_GENERATE_GIVE_UP_SECS",
-            min=0,
-            help="How long to try to reach a target that is away",
-        ),
-    ] = 60.0,
+    to: Target = None,
+    rate: Rate = None,
+    count: Count = None,
+    batch_size: BatchSize = None,
+    interval: Interval = None,
+    seed: Seed = None,
+    start: Start = None,
+    backfill: Backfill = None,
+    give_up_secs: GiveUpSecs = 60.0,
 ) -> None:
     """Make events and send them; ends with 1 when some could not be sent."""
     settings = Settings.read()

@@ -3,9 +3,8 @@
 import zlib
 from collections.abc import Callable
 
+import cramjam
 import zstandard
-
-from tailrace import snappy
 
 ZSTD_SLICE_BYTES = 1024
 """What is decoded at once: four bytes may become 128 KiB, so at most 32 MiB come of it."""
@@ -100,10 +99,13 @@ def _unzstd(body: bytes, max_bytes: int) -> bytes:
     return b"".join(parts)
 
 
-def _unsnap(body: bytes, max_bytes: int) -> bytes:
+def unsnap(body: bytes, max_bytes: int) -> bytes:
+    """A block of Snappy, which begins with the size of what it stands for: nothing larger is made."""
     try:
-        return snappy.decompress(body, max_bytes)
-    except snappy.SnappyError as error:
+        if cramjam.snappy.decompress_raw_len(body) > max_bytes:
+            raise ContentTooLargeError(f"cannot take more than {max_bytes} bytes")
+        return bytes(cramjam.snappy.decompress_raw(body))
+    except cramjam.DecompressionError as error:
         raise ContentError(f"cannot decompress the body: {error}") from error
 
 
@@ -111,5 +113,5 @@ _DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
     "gzip": _inflate,
     "deflate": _inflate,
     "zstd": _unzstd,
-    "snappy": _unsnap,
+    "snappy": unsnap,
 }

@@ -10,8 +10,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace import snappy
-from tailrace.content import ContentError, ContentTooLargeError, decode_content
+from tailrace.content import ContentError, ContentTooLargeError, decode_content, unsnap
 
 TEXT = b'{"message":"hello"}\n' * 100
 
@@ -73,8 +72,32 @@ def test_several_encodings_are_undone_last_first() -> None:
 
 @given(st.binary(max_size=200))
 def test_snappy_takes_any_bytes(block: bytes) -> None:
-    with suppress(snappy.SnappyError):
-        assert len(snappy.decompress(block, 10_000)) <= 10_000
+    with suppress(ContentError):
+        assert len(unsnap(block, 10_000)) <= 10_000
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\xff" * 12, id="a size without end"),
+        pytest.param(b"\x05", id="nothing after the size"),
+        pytest.param(b"\x05\x10hell", id="a literal beyond the end"),
+        pytest.param(b"\x05\x10hello\x00a", id="more than was announced"),
+        pytest.param(b"\x09\x10hello", id="less than was announced"),
+        pytest.param(b"\x09\x10hello\x01\x06", id="a copy from before the beginning"),
+        pytest.param(b"\x09\x10hello\x01\x00", id="a copy of what is not there yet"),
+    ],
+)
+def test_a_broken_block_of_snappy_is_refused(block: bytes) -> None:
+    with pytest.raises(ContentError, match="cannot decompress the body"):
+        unsnap(block, 1000)
+
+
+def test_a_block_of_snappy_that_announces_too_much_makes_nothing() -> None:
+    """Of so many no memory could be had: the limit comes first."""
+    with pytest.raises(ContentTooLargeError, match="more than 4294967294 bytes"):
+        unsnap(b"\xff\xff\xff\xff\x0f\x00a", 2**32 - 2)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from tailrace import snappy
+from tailrace.content import ContentError, ContentTooLargeError, unsnap
 from tailrace.web.intake.lines import (
     BadBodyError,
     TooLargeError,
@@ -94,10 +94,11 @@ def _read_streams(streams: Iterable[object]) -> bytes:
 def read_protobuf(body: bytes, max_bytes: int) -> Push:
     """A request in protobuf, compressed by Snappy, at most `max_bytes` long. Raises BadBodyError."""
     try:
-        message = _message_class().FromString(snappy.decompress(body, max_bytes))
-    except snappy.SnappyError as error:
-        kind = TooLargeError if "more than" in str(error) else BadBodyError
-        raise kind(f"cannot decompress the body by Snappy: {error}") from error
+        message = _message_class().FromString(unsnap(body, max_bytes))
+    except ContentTooLargeError as error:
+        raise TooLargeError(str(error)) from error
+    except ContentError as error:
+        raise BadBodyError(str(error)) from error
     except DecodeError as error:
         raise BadBodyError("cannot read the body: it is no push request in protobuf") from error
     streams: Any = message.streams  # type: ignore[attr-defined]

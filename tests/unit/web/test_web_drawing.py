@@ -39,6 +39,24 @@ def at(drawn: Lines, moment: datetime) -> list[object]:
 
 
 @pytest.mark.parametrize(
+    ("kind", "is_number"),
+    [
+        ("UInt64", True),
+        ("Nullable(Float64)", True),
+        ("LowCardinality(Nullable(Int32))", True),
+        ("SimpleAggregateFunction(max, UInt32)", True),
+        ("String", False),
+        ("LowCardinality(String)", False),
+        ("SimpleAggregateFunction(anyLast, String)", False),
+    ],
+)
+def test_the_heads_of_numbers_stand_over_them(kind: str, is_number: bool) -> None:
+    drawn = draw(answer({"name": "String", "most": kind}, [("a", 1)]), ENDS)
+    assert isinstance(drawn, Table)
+    assert drawn.columns == (("name", False), ("most", is_number))
+
+
+@pytest.mark.parametrize(
     ("number", "unit", "text"),
     [
         (1204, "", "1,204"),

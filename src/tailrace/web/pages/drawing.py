@@ -5,6 +5,7 @@ has and which it needs.
 """
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -35,7 +36,9 @@ _MAX_SHOWN: Final = 2000
 """Of a longer text the beginning is shown: two hundred rows of a megabyte are no page."""
 _LATEST_SECONDS: Final = 200 * 365 * 86_400
 """Numbers further from 1970 are no seconds: perhaps milliseconds."""
-_NUMBERS: Final = ("Int", "UInt", "Float", "Decimal", "BFloat")
+_NUMBER: Final = re.compile(
+    r"(?:LowCardinality\(|Nullable\(|SimpleAggregateFunction\(\w+, )*(?:U?Int|B?Float|Decimal)"
+)
 
 Ends = dict[str, str]
 """`from` and `to` as they were typed: what a link takes along."""
@@ -270,9 +273,7 @@ def _expect(answer: Answer, holds: bool, wanted: str) -> None:
 
 
 def _is_number(kind: str) -> bool:
-    for wrapper in ("LowCardinality(", "Nullable("):
-        kind = kind.removeprefix(wrapper)
-    return kind.startswith(_NUMBERS)
+    return _NUMBER.match(kind) is not None
 
 
 def _cell(value: object, unit: str, today: str) -> Cell:

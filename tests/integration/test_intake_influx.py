@@ -98,6 +98,16 @@ def test_the_client_of_version_2(system: IntakeSystem) -> None:
     check_all(system)
 
 
+def test_the_client_of_version_2_with_a_user_and_a_password(system: IntakeSystem) -> None:
+    """It signs in before it writes, and out at its end."""
+    with ClientV2(system.url, username="user", password="password", org="-") as client:
+        with client.write_api(write_options=SYNCHRONOUS) as writing:
+            writing.write("sales", record="sales,host=pay-3 order=1i")
+    system.wait_for(1)
+    (row,) = system.rows()
+    assert (row["source"], row["host"], row["attributes"]) == ("sales", "pay-3", {"order": "1"})
+
+
 def test_telegrafs_requests(system: IntakeSystem) -> None:
     """In the order in which Telegraf's output for version 1 sends them."""
     with httpx.Client(base_url=system.url) as telegraf:

@@ -12,7 +12,9 @@ from tests.integration.intake_system import IntakeSystem, running
 from tests.integration.test_syslog_shippers import running as shipper
 from tests.needs import SHIPPERS, need_program, need_shipper
 
-PAGE = (Path(__file__).parents[2] / "docs" / "intake.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "intake.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 LINES = 100
 
 
@@ -45,15 +47,39 @@ def here(text: str, system: IntakeSystem) -> str:
 
 def test_the_commands_send_the_same_event_each_time(system: IntakeSystem) -> None:
     need_program("curl", "curl")
+    need_program("nc", "netcat-openbsd")
     script = here(block("sh"), system)
-    netcat, rest = script.split("\n", 1)
-    assert netcat.startswith("echo ")
-    system.collector.send(netcat.split("'")[1].encode() + b"\n")
-    subprocess.run(["bash", "-euc", rest], check=True, capture_output=True)
+    subprocess.run(["bash", "-euo", "pipefail", "-c", script], check=True, capture_output=True)
     system.wait_for(5)
     for row in system.rows():
         assert (row["source"], row["log_level"]) == ("shop", "ERROR")
         assert (row["message"], row["attributes"]["order"]) == ("no stock", "7")
+
+
+def test_the_readmes_commands(system: IntakeSystem) -> None:
+    need_program("curl", "curl")
+    need_program("nc", "netcat-openbsd")
+    commands = re.findall(r"^(?:echo .* \| nc|curl -d) .*$", README, re.MULTILINE)
+    assert len(commands) == 2
+    script = here("\n".join(commands), system)
+    subprocess.run(["bash", "-euo", "pipefail", "-c", script], check=True, capture_output=True)
+    system.wait_for(2)
+    assert {(row["source"], row["log_level"], row["message"]) for row in system.rows()} == {
+        ("payment", "WARNING", "retry 2/3"),
+        ("auth", "ERROR", "no such user"),
+    }
+
+
+def test_netcat_sends_a_whole_file(system: IntakeSystem, tmp_path: Path) -> None:
+    """Many lines at once, the last one without a newline."""
+    need_program("nc", "netcat-openbsd")
+    log = tmp_path / "shop.jsonl"
+    log.write_text("\n".join(f'{{"message": "event {n}"}}' for n in range(10 * LINES)))
+    command = here("nc -q1 127.0.0.1 9000", system).split()
+    with log.open("rb") as lines:
+        subprocess.run(command, stdin=lines, check=True, capture_output=True)
+    system.wait_for(10 * LINES)
+    assert {row["message"] for row in system.rows()} == {f"event {n}" for n in range(10 * LINES)}
 
 
 def test_python(system: IntakeSystem) -> None:

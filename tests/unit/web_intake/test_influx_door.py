@@ -69,6 +69,13 @@ async def test_good_lines_are_taken_and_bad_ones_are_told(doors: Doors) -> None:
         assert alone.json().get("code", "invalid") == "invalid"
 
 
+@pytest.mark.parametrize("path", ["/api/v2/signin", "/api/v2/signout"])
+async def test_who_has_a_user_and_a_password_gets_a_session(doors: Doors, path: str) -> None:
+    answer = await doors.client.post(path, auth=("user", "password"))
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["set-cookie"].startswith("influxdb-oss-session=")
+
+
 async def test_errors_have_influxs_forms(doors: Doors) -> None:
     wrong = await doors.client.post("/write?precision=weeks", content=LINE)
     assert wrong.status_code == 400

@@ -111,6 +111,14 @@ async def ping() -> Response:
     return Response(status_code=204, headers=_HEADERS)
 
 
+@router.post("/api/v2/signin", include_in_schema=False)
+@router.post("/api/v2/signout", include_in_schema=False)
+async def session() -> Response:
+    """Clients of version 2 that have a user and a password want a session before they write."""
+    headers = {**_HEADERS, "Set-Cookie": "influxdb-oss-session=none; Path=/api/v2/; HttpOnly"}
+    return Response(status_code=204, headers=headers)
+
+
 @router.head("/health", include_in_schema=False)
 @router.get("/health", include_in_schema=False)
 async def health(shared: Shared) -> Response:

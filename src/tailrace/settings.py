@@ -170,6 +170,12 @@ class Settings(BaseSettings):
         """The ClickHouse that is meant: the one that was set, or the embedded engine's."""
         return self.clickhouse_url or f"http://{self.engine_host}:{self.engine_port}"
 
+    @property
+    def collector_address(self) -> str:
+        """Where the collector's own health and metrics pages are."""
+        host = self.collector_host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.collector_port}"
+
     @classmethod
     def read(cls, **flags: object) -> Self:
         """Settings from flags (those that are not None), the environment and the defaults.

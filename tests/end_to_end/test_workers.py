@@ -92,7 +92,19 @@ class Shared:
 
     def ask(self, path: str) -> Any:
         """JSON of the pages."""
-        return httpx.get(f"http://127.0.0.1:{self.system.web_port}{path}", timeout=60).json()
+        return self._get(path).json()
+
+    def unready(self) -> str:
+        """What the pages say is not ready; empty where everything is."""
+        answer = self._get("/readyz")
+        return "" if answer.status_code == 200 else str(answer.json()["detail"])
+
+    def says(self, text: str) -> bool:
+        """Whether a page has it, its header for example."""
+        return text in self._get("/").text
+
+    def _get(self, path: str) -> httpx.Response:
+        return httpx.get(f"http://127.0.0.1:{self.system.web_port}{path}", timeout=60)
 
     def run(self, *arguments: str) -> tuple[int, list[Any]]:
         """A command in the system's own environment; its exit code, and the JSON that it prints."""
@@ -223,3 +235,15 @@ def test_what_is_deleted_shows_whichever_worker_has_delivered_it(shared: Shared)
     shared.run("rejected", "drop", "--all")
     assert shared.system.count("logs.rejected") == 0
     shared.is_well()
+
+    # The pages know all three, and which of them does not answer.
+    eventually(lambda: not shared.unready(), "all of them ready")
+    eventually(lambda: shared.says("all delivered"), "a header that says so")
+    stopped = shared.worker(3)
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        eventually(lambda: shared.says("2 of 3 collectors"), "a header that counts them")
+        eventually(lambda: "worker 3 at http://" in shared.unready(), "the name of the one")
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+    eventually(lambda: not shared.unready(), "all of them ready again")

@@ -1,31 +1,28 @@
-"""What `--workers N` means: which work of packs is divided among N, and where further collectors live.
+"""What `--workers N` means: which work of packs is divided among N.
 
 - What `kafka` sources read, N collectors share: the members of a consumer group share the partitions.
-  Each further collector runs what these sources feed and nothing else, and has a data folder
-  (`workers/2`) and a port of its own.
+  Each further collector runs what these sources feed and nothing else (`tailrace.collectors` says
+  where).
 - What other sources feed through transforms stays in the first collector, which runs these transforms
   in N processes. Those that remember (`dedupe` and its like) are no work for several.
 - What goes to its sinks as it came is no work that could be divided.
 """
 
 import fnmatch
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from tailrace.collectors import known_workers, pipelines_of, worker_settings
 from tailrace.errors import UsageError
 from tailrace.settings import Settings
 
 SHARED_SOURCES = frozenset({"kafka"})
 REMEMBERING = frozenset({"dedupe", "reduce", "sample", "throttle"})
 """Transforms that work on one event after the other; looked up here, for to import them takes long."""
-
-FOLDER = "workers"
-PORT_STEP = 10
-HIGHEST_PORT = 65535
 
 Pipeline = Mapping[str, Any]
 
@@ -83,41 +80,10 @@ def divide(pipelines: Sequence[Path], workers: int, *, lacks_brokers: bool = Fal
     return Division(shared, tuple(transformed), tuple(undivided))
 
 
-def worker_settings(settings: Settings) -> Iterator[tuple[int, Settings]]:
-    """Number and settings of each further collector; none with `workers` at 1.
-
-    Raises UsageError where there are not as many ports.
-    """
-    for number in range(2, settings.workers + 1):
-        own = _settings_of(settings, number)
-        if own.collector_port > HIGHEST_PORT:
-            raise UsageError(
-                f"cannot start {settings.workers} workers from "
-                f"TAILRACE_COLLECTOR_PORT={settings.collector_port} on: worker {number} would "
-                f"need port {own.collector_port}. Name a lower one, or fewer workers"
-            )
-        yield number, own
-
-
-def known_workers(settings: Settings) -> list[tuple[int, Settings]]:
-    """Number and settings of every further collector that has ever worked in the data folder."""
-    numbers = [
-        int(folder.name)
-        for folder in (settings.data_dir / FOLDER).glob("*/")
-        if folder.name.isdecimal()
-    ]
-    return [(number, _settings_of(settings, number)) for number in sorted(numbers)]
-
-
-def started_workers(settings: Settings) -> list[tuple[int, Settings]]:
-    """Those that `up` has started last."""
-    return [(number, own) for number, own in known_workers(settings) if _pipelines(own)]
-
-
 def write_parts(settings: Settings, division: Division) -> dict[int, list[Path]]:
     """Write what each further collector runs; what a former one ran is removed."""
     for _, former in known_workers(settings):
-        for path in _pipelines(former):
+        for path in pipelines_of(former):
             path.unlink()
     written: dict[int, list[Path]] = {}
     for number, own in worker_settings(settings) if division.shared else ():
@@ -169,19 +135,6 @@ def _named(part: Pipeline, number: int) -> dict[str, Any]:
         client = f"{options.get('client.id', 'tailrace')}-{number}"
         sources[name] = {**source, "librdkafka_options": {**options, "client.id": client}}
     return {**part, "sources": sources}
-
-
-def _settings_of(settings: Settings, number: int) -> Settings:
-    return settings.model_copy(
-        update={
-            "data_dir": settings.data_dir / FOLDER / str(number),
-            "collector_port": settings.collector_port + PORT_STEP * (number - 1),
-        }
-    )
-
-
-def _pipelines(own: Settings) -> list[Path]:
-    return sorted((own.data_dir / "pipelines").glob("*.yaml"))
 
 
 def _is_fed(given: str, names: set[str]) -> bool:

@@ -15,6 +15,7 @@ from tailrace.cli.options import (
     Workers,
 )
 from tailrace.cli.up import DEFAULT_PACKS, own_command, run
+from tailrace.collectors import FIRST
 from tailrace.errors import UsageError
 from tailrace.packs import Pack, find_packs, find_usable
 from tailrace.settings import Settings
@@ -94,7 +95,7 @@ def _generator(pack: Pack, settings: Settings, rate: float | None, *, is_new: bo
     return Child(
         f"generate {pack.name}",
         command,
-        after=("setup", "collector"),
+        after=("setup", FIRST),
         once=True,
         stop_within_secs=0.5,
         team="generators",

@@ -18,13 +18,13 @@ from rich.console import Console
 from rich.text import Text
 
 from tailrace.cli._accounts import Accounts, Finding, Gap
-from tailrace.cli._workers import known_workers, started_workers
 from tailrace.cli.options import ClickhouseUrl, CollectorPort, DataDir, EnginePort
 from tailrace.cli.terminal import note
 from tailrace.clock import utc_now
 from tailrace.collect.books import ACCEPTED, Books, note_removed, read_books, together
 from tailrace.collect.config import load
 from tailrace.collect.ledger import FILE as LEDGER
+from tailrace.collectors import FIRST, addresses, known_workers, name_of, started_workers
 from tailrace.errors import StoreError, TailraceError, UsageError
 from tailrace.packs import find_usable
 from tailrace.settings import Settings
@@ -96,7 +96,7 @@ def _examine(settings: Settings, files: Sequence[Path], gaps: list[Gap]) -> Iter
             if settings.collector == "vector":
                 yield Finding("warn", "books", "Vector keeps none, so nothing can be added up")
                 return
-            books = {"collector": read_books(buffer), **_books_of_workers(settings)}
+            books = {FIRST: read_books(buffer), **_books_of_workers(settings)}
             if len(books) > 1:
                 yield from _shares(settings, books)
             accounts = Accounts(
@@ -124,15 +124,13 @@ def _arrivals(settings: Settings) -> dict[str, str]:
 
 def _books_of_workers(settings: Settings) -> dict[str, Books]:
     """Those of every further collector that has ever worked here; one has none before its first work."""
-    buffers = {
-        f"worker {number}": own.data_dir / "buffer" for number, own in known_workers(settings)
-    }
+    buffers = {name_of(number): own.data_dir / "buffer" for number, own in known_workers(settings)}
     return {name: read_books(path) for name, path in buffers.items() if (path / LEDGER).exists()}
 
 
 def _shares(settings: Settings, books: Mapping[str, Books]) -> Iterator[Finding]:
     """What each collector has done; what only one that is not started any more could finish."""
-    started = {"collector"} | {f"worker {number}" for number, _ in started_workers(settings)}
+    started = {FIRST} | {name_of(number) for number, _ in started_workers(settings)}
     for name, own in books.items():
         sources = {source for source, kind, _ in own.sums if kind == "received"}
         delivered = sum(own.sum(source, "received") for source in sources & own.waiting.keys())
@@ -174,11 +172,7 @@ def _ports(
 ) -> Iterator[Finding]:
     pages = [("web", f"http://{settings.web_host}:{settings.web_port}/healthz")]
     if settings.collector == "tailrace":
-        workers = [(f"worker {number}", own) for number, own in started_workers(settings)]
-        pages += [
-            (name, f"http://{own.collector_host}:{own.collector_port}/readyz")
-            for name, own in [("collector", settings), *workers]
-        ]
+        pages += [(name, f"{url}/readyz") for name, url in addresses(settings).items()]
     for name, url in pages:
         problem = _page_problem(url)
         yield Finding(when_silent if problem else "ok", name, problem or f"answers at {url}")

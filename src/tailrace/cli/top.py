@@ -20,9 +20,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tailrace.cli._workers import started_workers
 from tailrace.cli.options import CollectorPort, DataDir
 from tailrace.cli.terminal import ending_quietly
+from tailrace.collectors import FIRST, addresses
 from tailrace.errors import TailraceError
 from tailrace.search.visible import visible_text
 from tailrace.settings import Settings
@@ -66,7 +66,7 @@ class Flow:
     events_in_per_sec: float
     events_out_per_sec: float
     bytes_out_per_sec: float
-    collector: str = "collector"
+    collector: str = FIRST
     """Whose it is."""
 
 
@@ -76,7 +76,6 @@ Sample = tuple[float, Mapping[str, Component]]
 Samples = Mapping[str, Sample | TailraceError]
 """What each collector has answered, or why it did not, by its name."""
 
-COLLECTOR: Final = "collector"
 NO_PROBLEMS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -109,11 +108,7 @@ def top(
 
 def urls_of(settings: Settings) -> dict[str, str]:
     """Where each collector says what it does, by its name."""
-    workers = [(f"worker {number}", own) for number, own in started_workers(settings)]
-    return {
-        name: f"http://{own.collector_host}:{own.collector_port}/metrics"
-        for name, own in [(COLLECTOR, settings), *workers]
-    }
+    return {name: f"{address}/metrics" for name, address in addresses(settings).items()}
 
 
 def take_samples(client: httpx.Client, urls: Mapping[str, str]) -> Samples:

@@ -15,8 +15,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from tailrace.cli._workers import FOLDER as WORKERS_FOLDER
-from tailrace.cli._workers import Division, divide, worker_settings, write_parts
+from tailrace.cli._workers import Division, divide, write_parts
 from tailrace.cli.options import (
     ClickhouseUrl,
     Collector,
@@ -29,6 +28,8 @@ from tailrace.cli.options import (
     WebPort,
     Workers,
 )
+from tailrace.collectors import FIRST, name_of, worker_settings
+from tailrace.collectors import FOLDER as WORKERS_FOLDER
 from tailrace.errors import UsageError
 from tailrace.packs import Pack, find_packs
 from tailrace.settings import Settings
@@ -151,12 +152,12 @@ def _workers(settings: Settings, division: Division) -> list[Child]:
     parts = _write(settings.data_dir / WORKERS_FOLDER, lambda: write_parts(settings, division))
     return [
         Child(
-            f"worker {number}",
+            name_of(number),
             own_command(
                 *("collect", *map(str, parts[number])),
                 *("--data-dir", str(own.data_dir), "--collector-port", str(own.collector_port)),
             ),
-            ready_url=f"http://{own.collector_host}:{own.collector_port}/healthz",
+            ready_url=f"{own.collector_address}/healthz",
             after=("setup",),
             stop_within_secs=COLLECTOR_STOP_SECS,
             team=COLLECTORS,
@@ -171,13 +172,13 @@ def _collector(settings: Settings, pipelines: list[Path], division: Division) ->
         # It keeps what it could not deliver in memory: it gets the time to deliver it.
         files = [argument for path in pipelines for argument in ("--config", str(path))]
         command = (_vector(), *files)
-        return Child("collector", command, after=("setup",), stop_within_secs=VECTOR_STOP_SECS)
+        return Child(FIRST, command, after=("setup",), stop_within_secs=VECTOR_STOP_SECS)
     processes = max(settings.workers, settings.transform_workers)
     apart = ("--transform-workers", str(processes)) if division.transformed else ()
     return Child(
-        "collector",
+        FIRST,
         own_command("collect", *map(str, pipelines), *apart),
-        ready_url=f"http://{settings.collector_host}:{settings.collector_port}/healthz",
+        ready_url=f"{settings.collector_address}/healthz",
         stop_within_secs=COLLECTOR_STOP_SECS,
         team=COLLECTORS,
     )
@@ -314,7 +315,7 @@ async def _announce(
     say: Say,
     division: Division,
 ) -> None:
-    for name in ("setup", "web", "collector"):
+    for name in ("setup", "web", FIRST):
         await supervisor.wait_ready(name)
     if settings.workers > 1:
         say("tailrace", f"workers:  {division.describe(settings.workers)}")

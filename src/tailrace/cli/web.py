@@ -7,6 +7,7 @@ import typer
 from tailrace.cli.options import (
     ClickhouseUrl,
     CollectorPort,
+    DataDir,
     EnginePort,
     IntakeHttp,
     LogLevel,
@@ -17,7 +18,7 @@ from tailrace.settings import Settings
 from tailrace.telemetry import configure_logging
 
 
-def web(
+def web(  # noqa: PLR0913 — one argument a flag
     web_host: WebHost = None,
     web_port: WebPort = None,
     clickhouse: ClickhouseUrl = None,
@@ -30,6 +31,7 @@ def web(
     ] = None,
     engine_port: EnginePort = None,
     collector_port: CollectorPort = None,
+    data_dir: DataDir = None,
     intake_http: IntakeHttp = None,
     log_level: LogLevel = None,
 ) -> None:
@@ -43,6 +45,7 @@ def web(
         clickhouse_user=clickhouse_user,
         engine_port=engine_port,
         collector_port=collector_port,
+        data_dir=data_dir,
         intake_http=intake_http,
         log_level=log_level,
     )

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from tailrace import __version__
 from tailrace.clock import Clock, SystemClock
+from tailrace.collectors import addresses
 from tailrace.errors import ConfigurationError
 from tailrace.packs import Pack, find_required, find_usable
 from tailrace.search.logs import LogSearch, Reader
@@ -25,7 +26,7 @@ from tailrace.web.api import health
 from tailrace.web.api import logs as api_logs
 from tailrace.web.api import streams as api_streams
 from tailrace.web.context import Context
-from tailrace.web.delivery import Collector
+from tailrace.web.delivery import Collectors
 from tailrace.web.intake import elasticsearch, influx, loki
 from tailrace.web.intake.forward import Forwarder
 from tailrace.web.live import LiveHub
@@ -75,7 +76,7 @@ def create_app(settings: Settings, store: Reader, clock: Clock | None = None) ->
         finally:
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
-            await context.collector.close()
+            await context.collectors.close()
             await context.forwarder.close()
             context.streams.close()
 
@@ -142,12 +143,8 @@ def _context(
         search=LogSearch(store),
         summaries=Summaries(store, SUMMARY_LIMITS),
         hub=LiveHub(store, now),
-        collector=Collector(
-            settings.collector_host,
-            settings.collector_port,
-            client,
-            clock,
-            is_vector=settings.collector == "vector",
+        collectors=Collectors(
+            addresses(settings), client, clock, is_vector=settings.collector == "vector"
         ),
         forwarder=Forwarder(settings.intake_http, httpx.AsyncClient(trust_env=False)),
         dashboards=Dashboards(packs),

@@ -12,7 +12,7 @@ from tailrace.search.logs import LogSearch, Reader
 from tailrace.search.summary import Summaries
 from tailrace.search.table import Tables
 from tailrace.settings import Settings
-from tailrace.web.delivery import Collector
+from tailrace.web.delivery import Collectors
 from tailrace.web.intake.forward import Forwarder
 from tailrace.web.live import LiveHub
 from tailrace.web.metrics import WebMetrics
@@ -34,7 +34,7 @@ class Context:
     search: LogSearch
     summaries: Summaries
     hub: LiveHub
-    collector: Collector
+    collectors: Collectors
     dashboards: Dashboards
     forwarder: Forwarder
     streams: Streams

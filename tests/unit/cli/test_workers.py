@@ -9,14 +9,12 @@ import yaml
 from tailrace.cli._workers import (
     REMEMBERING,
     divide,
-    known_workers,
     part_of,
-    started_workers,
-    worker_settings,
     write_parts,
 )
 from tailrace.collect.stateful import StatefulConfig
 from tailrace.collect.transforms import TRANSFORMS
+from tailrace.collectors import addresses, known_workers, started_workers, worker_settings
 from tailrace.errors import UsageError
 from tailrace.settings import Settings
 
@@ -151,11 +149,22 @@ def test_workers_that_are_not_started_any_more_are_known_but_not_started(
     paths = written(tmp_path, queue=PIPELINE)
     write_parts(settings, divide(paths, 3))
     assert [number for number, _ in started_workers(settings)] == [2, 3]
+    assert addresses(settings) == {
+        "collector": "http://127.0.0.1:9002",
+        "worker 2": "http://127.0.0.1:9012",
+        "worker 3": "http://127.0.0.1:9022",
+    }
     fewer = settings.model_copy(update={"workers": 2})
     write_parts(fewer, divide(paths, 2))
     assert [number for number, _ in started_workers(settings)] == [2]
     assert [number for number, _ in known_workers(settings)] == [2, 3]
+    assert list(addresses(settings)) == ["collector", "worker 2"]
     assert known_workers(Settings.read(data_dir=tmp_path / "none")) == []
+
+
+def test_a_collector_at_an_address_of_ipv6_has_it_in_brackets(tmp_path: Path) -> None:
+    settings = Settings.read(data_dir=tmp_path, collector_host="::1", collector_port=9002)
+    assert addresses(settings) == {"collector": "http://[::1]:9002"}
 
 
 def test_a_port_beyond_the_last_is_named(settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """Every error has one shape, whatever the route; pages say what is wrong and keep what was typed."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -10,7 +11,7 @@ from tailrace.errors import StoreError, StoreUnavailableError, TableMissingError
 from tailrace.settings import Settings
 from tailrace.testing import FakeStore, ManualClock
 from tailrace.web.app import FOREIGN_ERRORS, create_app
-from tailrace.web.delivery import Collector
+from tailrace.web.delivery import Collectors
 
 DOWN = StoreUnavailableError("cannot reach ClickHouse at http://127.0.0.1:1: refused")
 
@@ -85,7 +86,7 @@ async def test_a_page_with_a_bug_is_a_page(web: Web, monkeypatch: pytest.MonkeyP
     async def broken(_self: object, *_arguments: object) -> None:
         raise ZeroDivisionError("<script>")
 
-    monkeypatch.setattr(Collector, "delivery", broken)
+    monkeypatch.setattr(Collectors, "delivery", broken)
     with capture_logs():
         answer = await web.client.get("/", headers={"Accept": "text/html"})
     assert answer.status_code == 500
@@ -202,8 +203,8 @@ async def test_health_is_alive_and_not_ready(web: Web) -> None:
     )
 
 
-async def test_ready_names_every_pack_that_runs_and_lacks_tables() -> None:
-    web = Web(packs="collatz requests")
+async def test_ready_names_every_pack_that_runs_and_lacks_tables(tmp_path: Path) -> None:
+    web = Web(packs="collatz requests", data_dir=tmp_path)
     there = ["logs.application_logs", "logs.rejected", "rikstv.data_series", "rikstv.chains"]
     web.store.answers.append(("system.tables", [(name,) for name in there]))
     async with web.client:
@@ -214,7 +215,7 @@ async def test_ready_names_every_pack_that_runs_and_lacks_tables() -> None:
         names = [name for pack in web.app.state.context.packs for name in pack.retention]
         web.store.answers[0] = ("system.tables", [(name,) for name in names])
         detail = str(check(await web.client.get("/readyz"), 503)["detail"])
-        assert "the collector at http://127.0.0.1:1 is not ready" in detail
+        assert detail == "not ready yet: collector at http://127.0.0.1:1 does not answer"
 
 
 async def test_packs_that_there_are_not_keep_the_pages_from_starting() -> None:

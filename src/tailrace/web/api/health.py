@@ -24,8 +24,8 @@ async def healthz() -> Response:
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="Ready to serve", response_class=Response)
 async def readyz(shared: Shared) -> Response:
-    """200 once ClickHouse answers, the tables of the packs that run (TAILRACE_PACKS) are there and the
-    collector is ready; 503 says which part, pack and tables are missing."""
+    """200 once ClickHouse answers, the tables of the packs that run (TAILRACE_PACKS) are there and all
+    collectors are ready; 503 says which part, pack, tables and collectors are missing."""
     missing = await _missing(shared)
     if missing:
         return problem(503, f"not ready yet: {missing}", {"Retry-After": "1"})
@@ -48,9 +48,7 @@ async def _missing(shared: Context) -> str | None:
             for name, tables in missing.items()
             if tables
         )
-    if not await shared.collector.is_ready():
-        return f"the collector at {shared.collector.address} is not ready"
-    return None
+    return "; ".join(await shared.collectors.problems()) or None
 
 
 def _tables(pack: Pack) -> list[str]:

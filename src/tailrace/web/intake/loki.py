@@ -66,6 +66,6 @@ async def push(shared: Shared, request: Request) -> Response:
 @router.get("/ready", include_in_schema=False)
 async def ready(shared: Shared) -> Response:
     """Whether the collector takes events."""
-    if await shared.collector.is_ready():
+    if await shared.collectors.takes_events():
         return Response("ready\n", media_type="text/plain")
     return error_answer(503, "cannot take events yet: the collector is not ready", {})

@@ -86,7 +86,7 @@ async def list_dashboards(shared: Shared) -> HTMLResponse:
         "dashboards.html",
         found=found,
         is_there=lambda one: there is None or one.pack.table is None or one.pack.table in there,
-        delivery=await shared.collector.delivery(),
+        delivery=await shared.collectors.delivery(),
     )
     return HTMLResponse(html, headers=_NO_CACHE)
 
@@ -112,7 +112,7 @@ async def show_dashboard(shared: Shared, pack: str, state: Stated) -> HTMLRespon
         **_values(found, dashboard, state, span),
         panels=panels,
         problem=problem,
-        delivery=await shared.collector.delivery(),
+        delivery=await shared.collectors.delivery(),
     )
     return HTMLResponse(html, 400 if problem else 200, headers=_NO_CACHE)
 

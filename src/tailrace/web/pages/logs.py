@@ -131,7 +131,7 @@ async def _opened(shared: Context, table: Table, opened: str) -> LogRow | None:
 async def _around(shared: Context, state: SearchState, query: LogQuery, now: datetime) -> Around:
     """What can be counted in time: of all time, where that is asked, perhaps only the last hour."""
     counts, delivery, tables = await asyncio.gather(
-        _counts(shared, query, now), shared.collector.delivery(), _choice(shared, state.table)
+        _counts(shared, query, now), shared.collectors.delivery(), _choice(shared, state.table)
     )
     within = ""
     if not counts.is_whole and query.range == TimeRange():

@@ -65,7 +65,7 @@ async def show_streams(
         lag=sum(group.lag for group in overview.groups) if overview else 0,
         per_sec=sum(topic.per_sec for topic in overview.topics) if overview else 0,
         is_all=overview is not None and _is_all(overview),
-        delivery=await shared.collector.delivery(),
+        delivery=await shared.collectors.delivery(),
     )
     status = 503 if problem and shared.streams.servers else 200
     return HTMLResponse(html, status, headers=NO_CACHE)
@@ -86,7 +86,7 @@ async def show_group(shared: Shared, name: str, live: str = "") -> HTMLResponse:
         group=group,
         largest_lag=max((part.lag or 0 for part in group.partitions), default=0),
         is_live=live != "0",
-        delivery=await shared.collector.delivery(),
+        delivery=await shared.collectors.delivery(),
     )
     return HTMLResponse(html, headers=NO_CACHE)
 

@@ -124,7 +124,7 @@ async def show_topic(
         show=show,
         is_live=live != "0" and _can_be_live(of_tab),
         can_be_live=_can_be_live(of_tab),
-        delivery=await shared.collector.delivery(),
+        delivery=await shared.collectors.delivery(),
     )
     return HTMLResponse(html, headers=NO_CACHE)
 

@@ -236,6 +236,15 @@ def test_lines_that_are_no_request_are_kept_with_the_reason(system: System) -> N
     assert system.rows() == 10
 
 
+def test_a_time_is_stored_as_it_was_read(system: System) -> None:
+    times = ("+2024-09-29 01:00:00", "2024-9-29 1:0:0", "2024-09-29 01:00:00")
+    system.append("".join(f"{time} cust_1 /a 200 0.5\n" for time in times))
+    with system.collector():
+        system.wait_for(len(times))
+    found = system.engine.query("SELECT DISTINCT toString(timestamp) AS at FROM logs.api_requests")
+    assert found == [{"at": "2024-09-29 01:00:00"}]
+
+
 class Writer(threading.Thread):
     """Appends numbered requests and rotates the file now and then, as an application does."""
 

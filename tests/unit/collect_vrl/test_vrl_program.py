@@ -47,6 +47,14 @@ def test_the_place_in_a_message_is_the_users_own() -> None:
     assert f"at ({position}:{position + 8})" in failure.message
 
 
+@pytest.mark.parametrize("lines", [1, 9, 99, 999])
+def test_a_message_says_nothing_of_the_program_around_it(lines: int) -> None:
+    aborting = Program("\n" * lines + 'if .n == 1 { abort "one" }\n.n = int!(.n)')
+    aborted, error = aborting.run([{"n": 1}, {"n": "x"}])
+    assert aborted == Failure(True, "one")
+    assert error.message.endswith("expected integer, got string")
+
+
 def test_an_assertion_that_says_aborted_is_an_error() -> None:
     [failure] = Program('assert!(false, "aborted")').run([{}])
     assert not failure.aborted

@@ -25,6 +25,8 @@ MAX_BATCH = 256
 
 _CALLS = re.compile(r'(?:function call error for "\w+" at \(\d+:\d+\): )+')
 _PLACE = re.compile(r" at \((\d+):(\d+)\)")
+# As wide as the number of the line below it.
+_EXCERPT = re.compile(r"\n +┌─")
 _TIMESTAMP_TEXT = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?) UTC")
 _MARK_BYTES = orjson.dumps(MARK)
 
@@ -66,7 +68,7 @@ class Runner:
         return event
 
     def _failure(self, diagnostics: str) -> Failure:
-        headline = diagnostics.strip().partition("\n  ┌─")[0]
+        headline = _EXCERPT.split(diagnostics.strip(), maxsplit=1)[0]
         message = headline.removeprefix("error[E000]: ").strip()
         if re.search(r"│ +\^{5} aborted$", diagnostics, re.MULTILINE):
             return Failure(True, message)

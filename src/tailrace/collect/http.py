@@ -22,16 +22,12 @@ from typing_extensions import override
 
 from tailrace.collect.listen import BACKLOG
 from tailrace.http_head import BoundedHttp
+from tailrace.http_pace import BodyPace
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-
-SILENCE_SECS = 30.0
-"""How long a peer may leave a body unfinished without sending more of it: the room that was kept for it
-is then for others."""
 
 
 class RefusedError(Exception):
@@ -106,32 +102,29 @@ class Request:
     async def read(
         self, receive: Receive, max_bytes: int, take: Callable[[int], None] = lambda _: None
     ) -> bytes:
-        """The whole body; raises RefusedError where it is too large, or its sender goes away or says
-        nothing any more.
+        """The whole body; raises RefusedError where it is too large or too slow, or its sender goes away.
 
         `take` is called with the size of each piece and may refuse it.
         """
         parts: list[bytes] = []
         room = max_bytes
-        while True:
-            try:
-                async with asyncio.timeout(SILENCE_SECS):
+        try:
+            async with BodyPace() as pace:
+                while True:
                     message = await receive()
-            except TimeoutError as error:
-                raise RefusedError(
-                    408,
-                    f"cannot read the body: nothing more of it has come for {SILENCE_SECS:g} s",
-                    {"Connection": "close"},
-                ) from error
-            if message["type"] == "http.disconnect":
-                raise RefusedError(400, "cannot read the body: the connection was closed")
-            parts.append(message.get("body", b""))
-            room -= len(parts[-1])
-            if room < 0:
-                raise RefusedError(413, f"cannot take more than {max_bytes} bytes")
-            take(len(parts[-1]))
-            if not message.get("more_body"):
-                return b"".join(parts)
+                    if message["type"] == "http.disconnect":
+                        raise RefusedError(400, "cannot read the body: the connection was closed")
+                    parts.append(message.get("body", b""))
+                    size_bytes = len(parts[-1])
+                    room -= size_bytes
+                    if room < 0:
+                        raise RefusedError(413, f"cannot take more than {max_bytes} bytes")
+                    take(size_bytes)
+                    if not message.get("more_body"):
+                        return b"".join(parts)
+                    pace.came(size_bytes)
+        except TimeoutError as error:
+            raise RefusedError(408, str(error), {"Connection": "close"}) from error
 
 
 class _QuietServer(uvicorn.Server):

@@ -235,7 +235,12 @@ class _Chain:
         self._decoders.insert(0, stage)
         self.sink = stage
 
-    def finish(self) -> None:
+    async def receive(self, exchange: Exchange) -> None:
+        """Take the whole body through it."""
+        try:
+            await exchange.receive(self.sink)
+        except TimeoutError as error:
+            raise ClickHouseError(159, "TIMEOUT_EXCEEDED", str(error)) from error
         for stage in self._decoders:
             stage.finish()
 
@@ -247,14 +252,12 @@ async def receive_query(exchange: Exchange, request: Request, body: QueryBody) -
     if engine_reads:
         body.compression = ENGINE_READS[encoding]
     chain = _Chain(request, body, keep_encoded=engine_reads)
-    await exchange.receive(chain.sink)
-    chain.finish()
+    await chain.receive(exchange)
     body.finish()
 
 
 async def receive_form(exchange: Exchange, request: Request, form: FormBody) -> None:
     """Take the whole body of a form."""
     chain = _Chain(request, form, keep_encoded=False)
-    await exchange.receive(chain.sink)
-    chain.finish()
+    await chain.receive(exchange)
     form.finish()

@@ -19,6 +19,8 @@ from typing import Protocol, cast
 import httptools
 from typing_extensions import override
 
+from tailrace.http_pace import HEAD_SECS, BodyPace
+
 MAX_HEADER_BYTES = 1024 * 1024
 """A query may stand in the URL, so this is far more than other servers take."""
 
@@ -53,6 +55,7 @@ class Exchange:
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._sink: Sink | None = None
+        self._pace: BodyPace | None = None
         self._complete = asyncio.get_running_loop().create_future()
         self._gone = asyncio.get_running_loop().create_future()
         self._all_there = asyncio.Event()
@@ -75,6 +78,8 @@ class Exchange:
     def feed(self, data: bytes) -> None:
         """Take a piece of the body from the wire."""
         self.bytes_in += len(data)
+        if self._pace is not None:
+            self._pace.came(len(data))
         if self._sink is not None:
             self._pass_on(data)
             return
@@ -124,7 +129,10 @@ class Exchange:
         return "transfer-encoding" in self.headers or self.headers.get("content-length", "0") != "0"
 
     async def receive(self, sink: Sink) -> None:
-        """Push the whole body into `sink`; raises what the sink raised, or ClientGoneError."""
+        """Push the whole body into `sink`.
+
+        Raises what the sink raised, ClientGoneError, or TimeoutError for a body that comes too slowly.
+        """
         self._sink = sink
         if self._expects_continue:
             self._expects_continue = False
@@ -133,7 +141,11 @@ class Exchange:
             self._pass_on(self._waiting.popleft())
         self._waiting_bytes = 0
         self._connection.resume_reading()
-        await asyncio.shield(self._complete)
+        try:
+            async with BodyPace() as self._pace:
+                await asyncio.shield(self._complete)
+        finally:
+            self._pace = None
 
     async def discard_rest(self, timeout_secs: float) -> None:
         """Read and forget the rest of the body, so that a client still sending hears the answer."""
@@ -250,6 +262,8 @@ class Connection(asyncio.Protocol):
         self._open_bytes = 0
         """Bytes since a head or a piece of a body was complete."""
         self._has_divided = False
+        self._is_in_head = False
+        self._head_deadline: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None
         self._paused = False
         self._closing = False
@@ -263,6 +277,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's does not derive from it
         self._connections.add(self)
+        self._limit_head()
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -284,6 +299,8 @@ class Connection(asyncio.Protocol):
             self._has_divided = False
             if self._open_bytes > MAX_HEADER_BYTES and not self._closing:
                 self._refuse(431, f"cannot take a header of more than {MAX_HEADER_BYTES} bytes")
+            elif self._is_in_head and not (self.busy or self._closing):
+                self._limit_head()
 
     def _feed_directly(self, data: bytes) -> bytes:
         """Hand on the rest of a large body past the parser, which would copy it; what follows."""
@@ -300,6 +317,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
         self._closing = True
+        self._unlimit_head()
         self._writable.set()
         for exchange in self._queue:
             exchange.lose()
@@ -316,6 +334,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
+        self._is_in_head = True
         self._target, self._headers, self._header_bytes = b"", {}, 0
 
     def on_url(self, url: bytes) -> None:
@@ -336,6 +355,8 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """The request's headers are there; its body follows."""
         self._has_divided = True
+        self._is_in_head = False
+        self._unlimit_head()
         if self._closing:
             return
         exchange = Exchange(self)
@@ -432,8 +453,26 @@ class Connection(asyncio.Protocol):
             return
         if self._queue:
             self._begin(self._queue[0])
+        elif self._is_in_head:
+            self._limit_head()
         if len(self._queue) <= 1:
             self.resume_reading()
+
+    def _limit_head(self) -> None:
+        if self._head_deadline is None:
+            loop = asyncio.get_running_loop()
+            self._head_deadline = loop.call_later(HEAD_SECS, self._give_up)
+
+    def _unlimit_head(self) -> None:
+        if self._head_deadline is not None:
+            self._head_deadline.cancel()
+            self._head_deadline = None
+
+    def _give_up(self) -> None:
+        if self._is_in_head:
+            self._refuse(408, f"cannot wait longer than {HEAD_SECS:g} s for a request's headers")
+        else:
+            self.close()
 
     def _refuse(self, status: int, message: str) -> None:
         body = message.encode() + b"\n"

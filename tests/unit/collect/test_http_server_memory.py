@@ -6,8 +6,10 @@ from typing import Any, cast
 
 import pytest
 
-from tailrace.collect import http, requests
+from tailrace.collect import requests
 from tailrace.collect.sources.http_server import HttpServerConfig, HttpServerSource
+from tailrace.http_pace import BODY_SECS
+from tests.leaping import now_secs, run_leaping
 
 
 def request(**headers: str) -> dict[str, Any]:
@@ -49,24 +51,25 @@ async def test_bodies_together_have_a_limit(
     assert source.bodies_bytes == 0
 
 
-async def test_a_peer_that_announces_a_body_and_sends_none_gives_its_room_back(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.parametrize("every_secs", [BODY_SECS - 1, 10 * BODY_SECS])
+def test_a_peer_that_announces_a_body_and_sends_none_gives_its_room_back(every_secs: float) -> None:
     """Three that announced a hundred megabytes each kept everybody else out, for as long as they liked."""
-    monkeypatch.setattr(http, "SILENCE_SECS", 0.05)
     never_full = SimpleNamespace(intake=SimpleNamespace(is_full=lambda: False))
     source = HttpServerSource(HttpServerConfig(address="127.0.0.1:0"), cast(Any, never_full))
     answers: list[dict[str, Any]] = []
-    never = asyncio.Event()
 
     async def send(message: dict[str, Any]) -> None:
         answers.append(message)
 
-    async def silent() -> dict[str, Any]:
-        await never.wait()
-        return {}
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(every_secs)
+        return {"type": "http.request", "body": b"x", "more_body": True}
 
-    await source.answer(request(content_length="100"), silent, send)
+    async def work() -> None:
+        await source.answer(request(content_length="100"), receive, send)
+        assert now_secs() == BODY_SECS
+
+    run_leaping(work())
     assert answers[0]["status"] == 408
     assert (b"connection", b"close") in answers[0]["headers"]
     assert source.bodies_bytes == 0

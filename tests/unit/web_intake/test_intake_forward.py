@@ -11,9 +11,11 @@ import zstandard
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 
+from tailrace.http_pace import BODY_SECS
 from tailrace.web.intake import forward, lines
 from tailrace.web.intake.forward import Forwarder
 from tailrace.web.intake.lines import BadBodyError, TooLargeError
+from tests.leaping import now_secs, run_leaping
 from tests.unit.web_intake.intake_support import Pipeline
 
 
@@ -229,24 +231,24 @@ async def test_a_client_that_goes_away_is_no_error_of_ours(forwarding: Forwardin
     assert forwarding.pipeline.payloads == []
 
 
-async def test_a_sender_that_falls_silent_is_given_up(
-    forwarding: Forwarding, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("every_secs", [BODY_SECS - 1, 10 * BODY_SECS])
+def test_a_sender_that_says_little_or_nothing_is_given_up(every_secs: float) -> None:
     """Eight that had sent most of their bodies kept everybody else out for as long as they liked."""
-    monkeypatch.setattr(forward, "SILENCE_SECS", 0.05)
-    never = asyncio.Event()
-    messages: list[dict[str, object]] = [
-        {"type": "http.request", "body": b"x" * 100, "more_body": True}
-    ]
 
     async def receive() -> dict[str, object]:
-        if not messages:
-            await never.wait()
-        return messages.pop(0)
+        await asyncio.sleep(every_secs)
+        return {"type": "http.request", "body": b"x", "more_body": True}
 
-    request = Request({"type": "http", "headers": []}, receive)
-    with pytest.raises(HTTPException) as raised:
-        await forwarding.forwarder.take(request, forwarding.translate)
-    assert raised.value.status_code == 408
-    assert raised.value.headers == {"Connection": "close"}
-    assert forwarding.pipeline.payloads == []
+    async def work() -> None:
+        forwarding = Forwarding()
+        request = Request({"type": "http", "headers": []}, receive)
+        with pytest.raises(HTTPException) as raised:
+            await forwarding.forwarder.take(request, forwarding.translate)
+        await forwarding.forwarder.close()
+        assert now_secs() == BODY_SECS
+        assert raised.value.status_code == 408
+        assert raised.value.headers == {"Connection": "close"}
+        assert forwarding.pipeline.payloads == []
+        assert forwarding.forwarder._bodies_bytes == 0
+
+    run_leaping(work())

@@ -7,7 +7,7 @@ Guarantees:
 - A body is at most `MAX_BODY_BYTES`, as it comes and decompressed. All bodies that are here, and what
   became of them, take at most `MOST_BODIES_BYTES`; of large or compressed ones, which may become much
   more while they are read, `LARGE_AT_ONCE` are read at a time.
-- A sender that leaves a body unfinished and says nothing for `SILENCE_SECS` is given up: 408.
+- A sender that leaves a body unfinished, or takes too long for it (`http_pace`), is given up: 408.
 - Pages of other sites, which a browser lets send though not read, are refused: 403.
 - An answer that is lost on the way here leaves the client with an error, though its events may be
   stored: it sends them again, and they are there twice.
@@ -24,6 +24,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from tailrace.content import ContentError, ContentTooLargeError, decode_content
+from tailrace.http_pace import BodyPace
 from tailrace.web.intake.lines import BadBodyError, TooLargeError
 
 MAX_BODY_BYTES = 32 * 1024**2
@@ -32,8 +33,6 @@ LARGE_AT_ONCE = 2
 
 LARGE_BODY_BYTES = 64 * 1024
 """A larger body, or a compressed one, is read in a thread."""
-
-SILENCE_SECS = 30.0
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 RETRY_AFTER_SECS = 2
@@ -125,16 +124,20 @@ class Forwarder:
         room_bytes = MAX_BODY_BYTES
         with self._memory() as use:
             try:
-                async for part in _parts(request):
-                    room_bytes -= len(part)
-                    if room_bytes < 0:
-                        raise _too_large()
-                    use(len(part))
-                    parts.append(part)
+                async with BodyPace() as pace:
+                    async for part in request.stream():
+                        room_bytes -= len(part)
+                        if room_bytes < 0:
+                            raise _too_large()
+                        use(len(part))
+                        parts.append(part)
+                        pace.came(len(part))
             except ClientDisconnect as error:
                 raise HTTPException(
                     400, "cannot read the body: the connection was closed"
                 ) from error
+            except TimeoutError as error:
+                raise HTTPException(408, str(error), {"Connection": "close"}) from error
             yield b"".join(parts)
 
     async def _send(self, payload: bytes) -> None:
@@ -171,24 +174,6 @@ def _refuse_other_sites(request: Request) -> None:
     origin = request.headers.get("origin")
     if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
         raise HTTPException(403, f"cannot take events from a page of {origin[:200]!r}")
-
-
-async def _parts(request: Request) -> AsyncIterator[bytes]:
-    """The body as it comes, for as long as it does."""
-    stream = request.stream()
-    while True:
-        try:
-            async with asyncio.timeout(SILENCE_SECS):
-                part = await anext(stream)
-        except StopAsyncIteration:
-            return
-        except TimeoutError as error:
-            raise HTTPException(
-                408,
-                f"cannot read the body: nothing more of it has come for {SILENCE_SECS:g} s",
-                {"Connection": "close"},
-            ) from error
-        yield part
 
 
 def _too_large() -> HTTPException:

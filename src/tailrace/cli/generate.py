@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from math import inf
 from types import FrameType
 from typing import Annotated
 
@@ -45,6 +44,10 @@ ENDLESS_EVENTS_PER_SEC = 100.0
 """Rate when neither a rate nor a count was asked for."""
 IMITATED_EVENTS_PER_SEC = 1000.0
 """Rate of the events' times when they are sent as fast as possible from a given start."""
+SLOWEST_PER_SEC = 1e-6
+FASTEST_PER_SEC = 1e12
+MOST_AT_ONCE = 1_000_000
+"""A batch is held in memory."""
 
 
 Target = Annotated[
@@ -173,8 +176,7 @@ def _pace(
 ) -> tuple[float | None, Batches | None]:
     """Events a second, and whether they leave in batches; a rate beats what the environment says."""
     if rate is not None:
-        if not rate < inf:
-            raise UsageError(f"cannot send {rate:g} events a second: give a number, or 0")
+        _check_rate(rate)
         if batch_size is not None or interval is not None:
             raise UsageError(
                 "cannot use --rate with --batch-size or --interval: either events leave when they "
@@ -185,14 +187,25 @@ def _pace(
     secs = own.get("interval") if interval is None else interval
     if events is None and secs is None:
         own_rate = own.get("rate")
-        return None if own_rate is None else float(own_rate), None
+        if own_rate is None:
+            return None, None
+        _check_rate(float(own_rate))
+        return float(own_rate), None
     batches = Batches(1 if events is None else int(events), 1.0 if secs is None else float(secs))
-    if batches.events < 1 or not 0 < batches.secs < inf:
+    if not 1 <= batches.events <= MOST_AT_ONCE or not 0 < batches.secs <= 1 / SLOWEST_PER_SEC:
         raise UsageError(
-            f"cannot send {batches.events} events every {batches.secs:g} s: give at least one event, "
-            "and a time"
+            f"cannot send {batches.events:.7g} events every {batches.secs:g} s: give 1 to "
+            f"{MOST_AT_ONCE} events, and at most {1 / SLOWEST_PER_SEC:.0f} s"
         )
     return batches.events / batches.secs, batches
+
+
+def _check_rate(rate: float) -> None:
+    if rate and not SLOWEST_PER_SEC <= rate <= FASTEST_PER_SEC:
+        raise UsageError(
+            f"cannot send {rate:g} events a second: give a number from {SLOWEST_PER_SEC:f} to "
+            f"{FASTEST_PER_SEC:.0f}, or 0 for as fast as possible"
+        )
 
 
 def _open(pack: Pack, settings: Settings, target: str, patience: Patience) -> Sender:

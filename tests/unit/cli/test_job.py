@@ -110,3 +110,19 @@ def test_options_beat_what_the_environment_says_by_a_packs_own_names() -> None:
         _pace(25.0, 4, None, {})
     with pytest.raises(UsageError, match="every 0 s"):
         _pace(None, None, None, {"batch_size": 1, "interval": 0.0})
+
+
+@pytest.mark.parametrize("rate", [1e-300, 1e-9, 1e300, float("inf"), float("nan")])
+def test_a_rate_that_no_clock_has_is_refused(rate: float) -> None:
+    with pytest.raises(UsageError, match="cannot send .* events a second: give a number from"):
+        _pace(rate, None, None, {})
+    with pytest.raises(UsageError, match="cannot send"):
+        _pace(None, None, None, {"rate": rate})
+
+
+@pytest.mark.parametrize(("events", "secs"), [(10**23, 1.0), (1, 1e300), (0, 1.0)])
+def test_batches_that_neither_memory_nor_a_clock_holds_are_refused(
+    events: int, secs: float
+) -> None:
+    with pytest.raises(UsageError, match="1 to 1000000 events, and at most 1000000 s"):
+        _pace(None, events, secs, {})

@@ -1,14 +1,14 @@
 """Pages in a real browser, and a real collector that fills what they show."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
 from tailrace.cli.up import write_pipelines
 from tailrace.packs import find_packs
@@ -48,6 +48,28 @@ def opened(browser: Browser, system: WebSystem, path: str = "/", **options: Any)
     yield page
     context.close()
     assert complaints == []
+
+
+TELEPHONE: Final = {
+    "viewport": {"width": 390, "height": 780},
+    "has_touch": True,
+    "is_mobile": True,
+}
+
+
+def fingers_on(chart: Locator) -> Callable[..., None]:
+    """Puts fingers at shares of a chart's width, moves them, or takes them away: with none."""
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box is not None
+    session = chart.page.context.new_cdp_session(chart.page)
+
+    def put(kind: str, *shares: float) -> None:
+        places = [box["x"] + box["width"] * share for share in shares]
+        points = [{"x": place, "y": box["y"] + box["height"] / 2} for place in places]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    return put
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from tailrace.packs import find_packs
 from tailrace.packs.collatz.chains import chain
 from tailrace.settings import Settings
 from tailrace.store.migrations import set_up
-from tests.browsing import opened
+from tests.browsing import TELEPHONE, fingers_on, opened
 from tests.web_system import WebSystem, running
 
 BEYOND_64_BITS = 64848224337147
@@ -73,6 +73,43 @@ def test_dragging_zooms_and_the_address_remembers(browser: Browser, system: WebS
         page.reload()
         expect(page.locator("#shown")).to_have_text(f"{len(seen)} of 112 steps")
         page.go_back()
+        expect(page.locator("#shown")).to_have_text("112 of 112 steps")
+
+
+def test_fingers_zoom(browser: Browser, system: WebSystem) -> None:
+    with opened(browser, system, chart_page(27), **TELEPHONE) as page:
+        low, high = page.locator("input[name=from]"), page.locator("input[name=to]")
+        put = fingers_on(page.locator("#chart .u-over"))
+        put("touchStart", 0.25)
+        put("touchMove", 0.4)
+        put("touchMove", 0.75)
+        expect(page.locator("#chart .u-select")).to_be_visible()
+        put("touchEnd")
+        expect(page.locator("#shown")).not_to_have_text("112 of 112 steps")
+        seen = shown_steps(page)
+        assert 27 <= seen[0] <= 29
+        assert 82 <= seen[-1] <= 84
+        assert f"from={seen[0]}&to={seen[-1]}" in page.url
+        # what two fingers hold stays under them: half as far apart, twice as much is seen
+        put("touchStart", 0.25, 0.75)
+        put("touchMove", 0.3, 0.7)
+        put("touchMove", 0.375, 0.625)
+        put("touchEnd")
+        expect(low).not_to_have_value(str(seen[0]))
+        assert int(low.input_value()) <= 2
+        assert int(high.input_value()) >= 109
+        put("touchStart", 0.375, 0.625)
+        put("touchMove", 0.25, 0.75)
+        put("touchEnd")
+        expect(low).to_have_value(re.compile(r"^2\d$"))
+        assert 26 <= int(low.input_value()) <= 29
+        assert 82 <= int(high.input_value()) <= 85
+
+
+def test_a_finger_that_only_touches_tells_the_step(browser: Browser, system: WebSystem) -> None:
+    with opened(browser, system, chart_page(27), **TELEPHONE) as page:
+        page.locator("#chart .u-over").tap()
+        expect(page.locator("#chart .tip")).to_contain_text(re.compile("Step 5[4-7]"))
         expect(page.locator("#shown")).to_have_text("112 of 112 steps")
 
 

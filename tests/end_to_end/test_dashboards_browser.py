@@ -12,7 +12,14 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tailrace.web.units import format_number
-from tests.browsing import collecting, generate_into, opened, until_delivered
+from tests.browsing import (
+    TELEPHONE,
+    collecting,
+    fingers_on,
+    generate_into,
+    opened,
+    until_delivered,
+)
 from tests.web_system import WebSystem, running, start_web
 
 NO_SUCH_TABLE = "SELECT * FROM nowhere.nothing"
@@ -141,6 +148,19 @@ def test_dragging_over_a_chart_sets_the_range(browser: Browser, filled: WebSyste
         page.go_back()
         page.go_back()
         expect(page.locator(".range summary")).to_contain_text("Last 15 minutes")
+
+
+def test_a_finger_over_a_chart_sets_the_range(browser: Browser, filled: WebSystem) -> None:
+    with opened(browser, filled, "/dashboards/logs?from=15m", **TELEPHONE) as page:
+        loaded(page)
+        put = fingers_on(page.locator("#events-by-level .u-over"))
+        put("touchStart", 0.5)
+        put("touchMove", 0.6)
+        put("touchMove", 0.7)
+        with page.expect_navigation(url=re.compile(r"from=2\d{3}-.*&to=2\d{3}-")):
+            put("touchEnd")
+        loaded(page)
+        assert 55 <= int(page.locator("#events .number").inner_text()) <= 65
 
 
 def test_the_time_is_chosen_as_on_the_log_page(browser: Browser, filled: WebSystem) -> None:

@@ -2,6 +2,7 @@
 // and colours are those of the legend, so that a theme changes both.
 
 import { element } from "./rows.js";
+import { zoomByTouch } from "./touch.js";
 import { formatNumber, formatTick } from "./units.js";
 
 const FONT = "11px system-ui, sans-serif";
@@ -139,15 +140,17 @@ function indexAt(data, seconds) {
   return at;
 }
 
-function zoom(plot) {
-  const { left, width } = plot.select;
-  if (width < 4) return;
-  const [from, to] = [left, left + width].map((place) => plot.posToVal(place, "x"));
+function goTo(from, to) {
   const url = new URL(location.href);
   const iso = (seconds) => new Date(Math.round(seconds) * 1000).toISOString().replace(".000", "");
   url.searchParams.set("from", iso(from));
   url.searchParams.set("to", iso(Math.max(to, from + 1)));
   location.assign(url.pathname + url.search);
+}
+
+function zoom(plot) {
+  const { left, width } = plot.select;
+  if (width >= 4) goTo(plot.posToVal(left, "x"), plot.posToVal(left + width, "x"));
 }
 
 function make(box, keys, hidden) {
@@ -165,7 +168,7 @@ function make(box, keys, hidden) {
     series.reverse();
   }
   const say = tooltip(box, data, keys, hidden);
-  return new uPlot(
+  const plot = new uPlot(
     {
       width: box.clientWidth,
       height: box.clientHeight,
@@ -189,6 +192,9 @@ function make(box, keys, hidden) {
     [data.times, ...drawn],
     box,
   );
+  // Nothing has happened yet after the end of a time that reaches until now.
+  zoomByTouch(plot, (from, to) => goTo(from, Math.min(to, Math.max(data.to, Date.now() / 1000))));
+  return plot;
 }
 
 // A chart in its box; `hidden` are the names of series that are switched off, and stays what it is.

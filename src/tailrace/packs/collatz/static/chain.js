@@ -2,8 +2,8 @@
 // read and shown as the table has them, as text with every digit; rounded ones only say where to draw.
 
 import { onThemeChange, placeTip, token } from "../../chart.js";
-import { goesElsewhere } from "../../panels.js";
 import { element } from "../../rows.js";
+import { zoomByTouch } from "../../touch.js";
 import { chartOptions } from "./chain_chart.js";
 
 const { uPlot } = globalThis;
@@ -105,8 +105,13 @@ function select() {
   const { left, width } = plot.select;
   plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
   if (width < 4) return;
-  const [low, high] = [left, left + width].map((at) => Math.round(plot.posToVal(at, "x")));
-  go({ low: Math.max(low, 0), high: Math.min(Math.max(high, low + 1), last) });
+  choose(plot.posToVal(left, "x"), plot.posToVal(left + width, "x"));
+}
+
+// From the step that is nearest to one place to that at another.
+function choose(from, to) {
+  const low = Math.min(Math.max(Math.round(from), 0), last - 1);
+  go({ low, high: Math.min(Math.max(Math.round(to), low + 1), last) });
 }
 
 // The step under the pointer, or that a key went to.
@@ -158,6 +163,13 @@ function draw() {
     data,
     box,
   );
+  const pull = (from, to) =>
+    plot.setScale("x", { min: Math.max(from, 0), max: Math.min(to, last) });
+  const leave = (from, to) => {
+    choose(from, to);
+    show();
+  };
+  zoomByTouch(plot, leave, pull);
   show();
 }
 
@@ -179,7 +191,7 @@ const ACTIONS_OF_CHART = {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest("input, select, textarea") || goesElsewhere(event.key)) return;
+  if (event.target.closest("input, select, textarea")) return;
   const action = ACTIONS[event.key] ?? (event.target === box && ACTIONS_OF_CHART[event.key]);
   if (!action) return;
   event.preventDefault();

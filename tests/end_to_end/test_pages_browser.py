@@ -272,6 +272,40 @@ def test_keys_and_themes(browser: Browser, filled: WebSystem) -> None:
         expect(page.locator("tr.selected td.level")).to_have_text("CRITICAL")
 
 
+@pytest.mark.parametrize("path", ["/", "/dashboards", "/dashboards/logs", "/streams", "/docs"])
+def test_every_page_says_which_keys_it_has(browser: Browser, filled: WebSystem, path: str) -> None:
+    with opened(browser, filled, path) as page:
+        page.get_by_role("button", name="Keys").click()
+        dialog = page.get_by_role("dialog", name="Keys")
+        expect(dialog).to_contain_text("to the dashboards")
+        page.keyboard.press("Escape")
+        expect(dialog).to_be_hidden()
+        page.keyboard.press("?")
+        expect(dialog).to_be_visible()
+        page.keyboard.press("g")  # not while the list is shown
+        page.keyboard.press("s")
+        dialog.get_by_role("button", name="Close").click()
+        expect(dialog).to_be_hidden()
+        assert page.url == f"{filled.url}{path}"
+        page.keyboard.press("g")
+        with page.expect_navigation():
+            page.keyboard.press("d" if path == "/streams" else "s")
+
+
+def test_what_scripts_bring_has_its_place_before(browser: Browser, filled: WebSystem) -> None:
+    places = """() => [...document.querySelectorAll(".top nav, .delivery, #q, .range, .search > button")]
+        .map((one) => JSON.stringify(one.getBoundingClientRect()))"""
+    with opened(browser, filled, "/?live=0") as page:
+        expect(page.get_by_role("button", name="Keys")).to_be_visible()
+        expect(page.get_by_role("button", name="Live")).to_be_visible()
+        with_scripts = page.evaluate(places)
+        page.evaluate("document.querySelectorAll('.scripted').forEach((one) => one.hidden = true)")
+        expect(page.get_by_role("button", name="Live")).to_be_hidden()
+        assert page.evaluate(places) == with_scripts
+    with opened(browser, filled, "/", java_script_enabled=False) as page:
+        expect(page.locator("#live-button")).to_have_css("display", "none")
+
+
 def test_a_narrow_page_does_not_scroll_sideways(browser: Browser, filled: WebSystem) -> None:
     with opened(browser, filled, viewport={"width": 360, "height": 740}) as page:
         page.locator("tr.row").first.click()

@@ -20,7 +20,7 @@ export async function openRow(row) {
     closeRow(row);
     return;
   }
-  const cell = element("td", { colSpan: row.cells.length });
+  const cell = element("td", { colSpan: row.cells.length + 1 });
   row.after(element("tr", { className: "opened" }, cell));
   row.querySelector(".timestamp a").setAttribute("aria-expanded", "true");
   try {
@@ -58,11 +58,6 @@ body.addEventListener("click", (event) => {
 const facets = document.getElementById("facets");
 if (facets && matchMedia("(max-width: 900px)").matches) facets.open = false;
 
-const help = document.getElementById("help");
-const helpButton = document.getElementById("help-button");
-helpButton.hidden = false;
-helpButton.addEventListener("click", () => help.showModal());
-
 setUpBar();
 
 // Another table has other fields: of the search, only the time goes along.
@@ -76,4 +71,4 @@ document.getElementById("table")?.addEventListener("change", ({ target }) => {
   location.assign(`/?${address}`);
 });
 const live = follow(main, body);
-listenToKeys({ body, help, live, openRow, closeRow });
+listenToKeys({ body, live, openRow, closeRow });

@@ -1,7 +1,7 @@
 // Loads each panel by itself, so that a slow one holds no other, and again from time to time.
 
 import { drawChart, onThemeChange } from "./chart.js";
-import { closePanels, goesElsewhere, openRange, setUpBar } from "./panels.js";
+import { closePanels, openRange, setUpBar } from "./panels.js";
 
 const IDLE_SHARE = 10; // at most a tenth of the time goes to asking
 
@@ -94,7 +94,7 @@ document.addEventListener("keydown", (event) => {
     panel?.querySelector("summary").focus();
     return;
   }
-  if (event.target.closest("input, select, textarea") || goesElsewhere(event.key)) return;
+  if (event.target.closest("input, select, textarea")) return;
   if (event.key === "t") {
     event.preventDefault();
     openRange();

@@ -1,6 +1,6 @@
 // Keys for those whose hands are on the keyboard. None acts while something is being typed.
 
-import { closePanels, goesElsewhere, openRange } from "./panels.js";
+import { closePanels, openRange } from "./panels.js";
 
 function rowsOf(body) {
   return [...body.querySelectorAll("tr.row")];
@@ -27,16 +27,13 @@ function step(body, by, wanted = () => true) {
 
 const isError = (row) => row.classList.contains("error") || row.classList.contains("critical");
 
-export function listenToKeys({ body, help, live, openRow, closeRow }) {
-  const search = document.getElementById("q");
+export function listenToKeys({ body, live, openRow, closeRow }) {
   const actions = {
-    "/": () => search.select(),
     j: () => step(body, 1),
     k: () => step(body, -1),
     e: () => step(body, 1, isError),
     E: () => step(body, -1, isError),
     l: () => live.toggle(),
-    "?": () => help.showModal(),
     t: openRange,
     Escape: () => {
       const row = body.querySelector("tr.opened")?.previousElementSibling;
@@ -45,7 +42,7 @@ export function listenToKeys({ body, help, live, openRow, closeRow }) {
     },
   };
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape") {
       const [panel] = closePanels();
       if (panel) {
@@ -57,7 +54,6 @@ export function listenToKeys({ body, help, live, openRow, closeRow }) {
       if (event.key === "Escape") event.target.blur();
       return;
     }
-    if (goesElsewhere(event.key)) return;
     if (event.key === "Enter" && !event.target.closest("a, button, summary")) {
       const row = body.querySelector("tr.selected");
       if (row) openRow(row);

@@ -1,5 +1,5 @@
 // What the bars of all pages do: panels that close by Esc or a click elsewhere, addresses without
-// what is empty, `g` and a letter to go to another page.
+// what is empty.
 
 const OPENED = ["range", "sql", "how", "fields"].map((name) => `details.${name}[open]`).join(", ");
 
@@ -22,15 +22,4 @@ export function setUpBar() {
   document.querySelector("form.search").addEventListener("formdata", ({ formData }) => {
     for (const [name, value] of [...formData]) if (!value) formData.delete(name);
   });
-}
-
-const PLACES = { l: "/", d: "/dashboards" };
-let isGoing = false;
-
-// Whether a key was part of going elsewhere: `g`, or the letter after it.
-export function goesElsewhere(key) {
-  const place = isGoing ? PLACES[key] : undefined;
-  isGoing = key === "g";
-  if (place) location.assign(place);
-  return isGoing || place !== undefined;
 }

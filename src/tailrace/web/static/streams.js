@@ -53,6 +53,10 @@ if (button) {
   setInterval(() => refresh().catch(() => undefined), EVERY_MS);
 }
 document.addEventListener("click", openRow);
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "l" && button && !event.target.closest("input, select")) toggle();
+});
 document.querySelector("form.search")?.addEventListener("formdata", ({ formData }) => {
   for (const [name, value] of [...formData]) if (!value) formData.delete(name);
 });

@@ -185,6 +185,11 @@ export function follow(main, body) {
     else close();
   }
 
+  // Somebody is at it, or what there is was counted and its successor could not be in time.
+  const isKept = (old, renewed) =>
+    old.contains(document.activeElement) ||
+    (renewed.querySelector(".uncounted") && !old.querySelector(".uncounted"));
+
   // The counts around the rows come from the server as it renders them, parsed without running
   // anything and put in place of the old ones.
   async function refreshAround() {
@@ -196,8 +201,7 @@ export function follow(main, body) {
         const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
         for (const id of ["chart", "result", "delivery", "facet-lists"]) {
           const [old, renewed] = [document.getElementById(id), fresh.getElementById(id)];
-          const isInUse = old?.contains(document.activeElement);
-          if (old && renewed && !isInUse) old.replaceWith(document.adoptNode(renewed));
+          if (old && renewed && !isKept(old, renewed)) old.replaceWith(document.adoptNode(renewed));
         }
       } catch {
         // next time

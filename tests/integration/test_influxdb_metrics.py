@@ -18,7 +18,7 @@ import yaml
 from typing_extensions import override
 
 from tests.influxdb_server import InfluxDB, influxdb_server
-from tests.integration.collect_system import TCP, Collector, eventually
+from tests.integration.collect_system import HTTP, TCP, Collector, eventually
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "requests-metrics.yaml"
 LINES = 10_000
@@ -95,6 +95,59 @@ def assert_seconds(influxdb: InfluxDB, requests: list[list[str]]) -> None:
         own = taken[row["customer_id"], row["path"]]
         assert (row["count"], row["min"], row["max"]) == (len(own), min(own), max(own))
         assert row["sum"] == pytest.approx(sum(own), rel=1e-9)
+
+
+def test_absolute_counters_and_incremental_gauges_outlive_a_kill_of_the_collector(
+    influxdb: InfluxDB, tmp_path: Path
+) -> None:
+    sink = {"type": "influxdb_metrics", "inputs": ["metrics"], "database": "requests"}
+    pipeline = {
+        "sources": {"http": HTTP},
+        "transforms": {
+            "metrics": {"type": "log_to_metric", "inputs": ["http"], "all_metrics": True}
+        },
+        "sinks": {"influxdb": {**sink, "endpoint": influxdb.url, "batch": {"timeout_secs": 0.1}}},
+    }
+    counters = [100, 103, 110, 4, 9, 11]  # 10 come until it begins anew, then 7
+    gauges = [5, -2, 4, 1, -1, 3]
+    bodies = [
+        "\n".join(
+            json.dumps(
+                {
+                    **{"name": name, "tags": {"host": host}, "kind": kind},
+                    **{"timestamp": f"2026-01-02T03:04:0{number}Z", value: {"value": said}},
+                }
+            )
+            for host in ("a", "b")
+            for name, kind, value, said in (
+                ("hits", "absolute", "counter", counted),
+                ("users", "incremental", "gauge", changed),
+            )
+        ).encode()
+        for number, (counted, changed) in enumerate(zip(counters, gauges, strict=True))
+    ]
+    killed = Collector(pipeline, tmp_path / "collector")
+    for body in bodies[:2]:
+        killed.post(body)
+    eventually(lambda: influxdb.query('SELECT value FROM "hits"'), "the first counters")
+    influxdb.kill()
+    for body in bodies[2:4]:
+        killed.post(body)
+    killed.wait_for(lambda: "no answer from" in killed.log, "the server to be missed")
+    killed.kill()
+    influxdb.restart()
+    with Collector(pipeline, tmp_path / "collector") as collector:
+        for body in bodies[4:]:
+            collector.post(body)
+        eventually(
+            lambda: len(influxdb.query('SELECT value FROM "users"')) == 2 * len(gauges), "all"
+        )
+        eventually(lambda: influxdb.query('SELECT sum(value) FROM "hits"')[0]["sum"] >= 34, "all")
+    for host in ("a", "b"):
+        [hits] = influxdb.query(f"SELECT sum(value) FROM \"hits\" WHERE host = '{host}'")
+        assert hits["sum"] == 17
+        users = influxdb.query(f"SELECT value FROM \"users\" WHERE host = '{host}'")
+        assert [row["value"] for row in users] == [5, 3, 7, 8, 7, 10]
 
 
 @dataclass

@@ -60,8 +60,6 @@ class Target:
     auth: httpx.Auth | None = None
     arrange: Callable[[Sequence[bytes], str], Sequence[bytes]] | None = None
     """What a batch's events become before they go out in parts; the text is the batch's token."""
-    unfit: Callable[[bytes], tuple[bytes, str] | None] | None = None
-    """Of what cannot be sent, the event and the reason."""
 
 
 class _RefusedError(Exception):
@@ -109,8 +107,6 @@ class HttpDelivery:
         """Bring a batch there whose payloads are framed by `length_delimited`."""
         delivery = Delivery()
         rows = [_Row(data, piece) for piece in batch.pieces for data in unpack(piece.payload)]
-        if self._target.unfit:
-            rows = list(self._fit(rows, self._target.unfit, delivery))
         if self._target.arrange:
             arranged = await asyncio.to_thread(
                 self._target.arrange, [row.data for row in rows], batch.token
@@ -144,19 +140,6 @@ class HttpDelivery:
             middle = len(rows) // 2
             await self._send_or_split(rows[:middle], delivery)
             await self._send_or_split(rows[middle:], delivery)
-
-    def _fit(
-        self,
-        rows: Sequence[_Row],
-        unfit: Callable[[bytes], tuple[bytes, str] | None],
-        delivery: Delivery,
-    ) -> Iterator[_Row]:
-        for row in rows:
-            found = unfit(row.data)
-            if found is None:
-                yield row
-            else:
-                delivery.rejected.append(self._rejected(replace(row, data=found[0]), found[1]))
 
     def _rejected(self, row: _Row, reason: str) -> RejectedRow:
         piece = row.piece

@@ -128,7 +128,7 @@ class InfluxdbConfig(SinkConfig):
 
 
 class InfluxdbSink(HttpDeliverySink):
-    """A sink whose encoder writes points; `arrange` and `unfit` are what `Target` says of them."""
+    """A sink whose encoder writes points; `arrange` is what `Target` says of it."""
 
     def __init__(
         self,
@@ -136,7 +136,6 @@ class InfluxdbSink(HttpDeliverySink):
         context: SinkContext,
         transport: httpx.AsyncBaseTransport | None,
         arrange: Callable[[Sequence[bytes], str], Sequence[bytes]],
-        unfit: Callable[[bytes], tuple[bytes, str] | None] | None = None,
     ) -> None:
         self._connection = config
         target = Target(
@@ -149,7 +148,6 @@ class InfluxdbSink(HttpDeliverySink):
             config.write_parameters,
             config.auth(),
             arrange,
-            unfit,
         )
         super().__init__(target, context, transport)
 

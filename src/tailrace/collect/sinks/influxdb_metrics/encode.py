@@ -1,45 +1,60 @@
 """Metrics as points in InfluxDB's line protocol, with Vector's fields. Runs in worker processes."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import accumulate
 from typing import Any
 
+import orjson
 from typing_extensions import override
 
 from tailrace.collect.encoding import SinkFraming, frame
 from tailrace.collect.line_protocol import key, nanoseconds, series
 from tailrace.collect.metric_event import decimal
 from tailrace.collect.sink import Encoder
-from tailrace.collect.transform import Event, as_json
+from tailrace.collect.sinks.influxdb_metrics.series import Change
+from tailrace.collect.transform import Event
 
 Fields = Iterator[tuple[str, str]]
 
 _LENGTHS = SinkFraming(method="length_delimited")
 _HISTOGRAM_QUANTILES = (0.95,)
 _MARK = b"\n"
-"""Stands before what is no point: nowhere in a point is a newline."""
+"""Stands before what is no point yet, and within it: nowhere in a point is a newline."""
 
-UNFIT = {
-    ("counter", "absolute"): "cannot write an absolute counter, since Vector writes what has come "
-    "since the one before, which is not known here: make it a gauge",
-    (
-        "gauge",
-        "incremental",
-    ): "cannot write an incremental gauge, since Vector writes the sum of all "
-    "so far, which is not known here: make it a counter",
-}
-"""Kinds of values that Vector's sink works out from others that it remembers, and what to say."""
+_WORKED_OUT = {("counter", "absolute"), ("gauge", "incremental")}
+"""What is written of these depends on what the series has said before."""
 
 
-def unfit(data: bytes) -> tuple[bytes, str] | None:
-    """The metric and the reason where `data`, of the encoder, is no point."""
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A point whose value is still to be worked out."""
+
+    change: Change
+    before: bytes
+    """The point up to its value."""
+    after: bytes
+    """What follows on the value."""
+
+    def with_value(self, value: float) -> bytes:
+        """The point."""
+        return self.before + decimal(value).encode() + self.after
+
+
+def unfinished(data: bytes) -> Unfinished | None:
+    """What `data`, of the encoder, is if it is no point yet."""
     if not data.startswith(_MARK):
         return None
-    names, _, metric = data[len(_MARK) :].partition(b"\n")
-    value_name, kind = names.decode().split()
-    return metric, UNFIT[value_name, kind]
+    name, series_id, value, before, after = data[len(_MARK) :].split(_MARK)
+    change = Change(bytes.fromhex(series_id.decode()), name.decode(), float(value))
+    return Unfinished(change, before, after)
+
+
+def finished(points: Iterable[bytes]) -> bytes:
+    """Points as the encoder hands them on."""
+    return frame(points, _LENGTHS)
 
 
 @dataclass(frozen=True)
@@ -58,18 +73,20 @@ class MetricEncoder(Encoder):
 
     def _point(self, metric: Event) -> bytes:
         value_name = next(name for name in _FIELDS if name in metric)
-        if (value_name, metric["kind"]) in UNFIT:
-            return _MARK + f"{value_name} {metric['kind']}\n".encode() + as_json(metric)
         metric_type, fields_of = _FIELDS[value_name]
         tags = {**metric.get("tags", {}), **self.tags, "metric_type": metric_type}
         namespace = metric.get("namespace") or self.default_namespace
         name = f"{namespace}.{metric['name']}" if namespace else metric["name"]
+        time = nanoseconds(metric["timestamp"])
+        end = "" if time is None else f" {time}"
+        if (value_name, metric["kind"]) in _WORKED_OUT:
+            value = repr(metric[value_name]["value"])
+            parts = ["", value_name, _series_id(metric), value, f"{series(name, tags)} value=", end]
+            return _MARK.join(part.encode() for part in parts)
         fields = ",".join(
             f"{key(field)}={text}" for field, text in fields_of(self, metric[value_name])
         )
-        time = nanoseconds(metric["timestamp"])
-        point = f"{series(name, tags)} {fields}"
-        return point.encode() if time is None else f"{point} {time}".encode()
+        return f"{series(name, tags)} {fields}{end}".encode()
 
     def _value(self, value: Mapping[str, Any]) -> Fields:
         yield "value", decimal(value["value"])
@@ -109,6 +126,13 @@ _FIELDS: dict[str, tuple[str, Callable[[MetricEncoder, Mapping[str, Any]], Field
     "aggregated_summary": ("summary", MetricEncoder._summary),
 }
 """By a value's name: the tag `metric_type`, and the point's fields."""
+
+
+def _series_id(metric: Event) -> str:
+    """The same for metrics of one name, namespace and tags; a series is known by these in Vector."""
+    parts = [metric.get("namespace"), metric["name"], metric.get("tags", {})]
+    data = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
+    return blake2b(data, digest_size=16).hexdigest()
 
 
 def _statistics(

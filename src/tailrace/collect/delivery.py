@@ -1,10 +1,10 @@
 """Brings a source's segments to its sinks.
 
-For each finished segment, in order, a few at a time: if a sink takes lines as they are, it gets the
-segment's own bytes; what needs decoding or transforms goes through a worker process. When every
-sink has answered, what was rejected is kept, the ledger has its rows, and the segment is removed;
-in this order, so that a crash at any moment repeats a step and never leaves one out. Repeating is
-harmless: the same bytes go under the same token.
+For each finished segment, in order, a few at a time: if a sink takes lines as they are, or the lines are
+the events that it wants, it gets the segment's own bytes; what needs decoding or transforms goes
+through a worker process. When every sink has answered, what was rejected is kept, the ledger has its
+rows, and the segment is removed; in this order, so that a crash at any moment repeats a step and never
+leaves one out. Repeating is harmless: the same bytes go under the same token.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from tailrace.collect.buffer.recovery import set_damage_aside
 from tailrace.collect.buffer.segment import Segment
 from tailrace.collect.ledger import BatchRow, Count, Ledger
 from tailrace.collect.metrics import ComponentMetrics
-from tailrace.collect.pipeline import Processed, read_origin
+from tailrace.collect.pipeline import Processed, is_ready, read_origin
 from tailrace.collect.places import AdaptiveLimit, Places
 from tailrace.collect.positions import last_positions
 from tailrace.collect.rejected import RejectedStore
@@ -39,6 +39,8 @@ class Route:
     metrics: ComponentMetrics
     is_direct: bool
     """Whether nothing is between the two, and what comes is JSON lines."""
+    may_be_ready: bool = False
+    """Whether nothing is between the two, and what comes may be events: see `Frames.ready`."""
 
 
 @dataclass(frozen=True)
@@ -105,18 +107,21 @@ class Deliverer:
         segment = await self._look_again(segment)
         has_it = await tools.ledger.has_taken(segment.token)
         routes = [route for route in self._routes if route.sink_id not in has_it]
-        through_worker = [route for route in self._routes if not await self._takes_lines(route)]
+        as_lines = [route for route in self._routes if await self._takes_lines(route)]
+        as_events = await self._take_events(segment)
+        as_they_are = [*as_lines, *as_events]
+        through_worker = [route for route in self._routes if route not in as_they_are]
         processed = await self._process(segment, through_worker)
         await tools.rejected.keep(processed.rejected, token=segment.token)
         # In a thread: a segment that has waited for hours is not in memory any more.
         pieces = await asyncio.to_thread(_pieces, segment)
         async with asyncio.TaskGroup() as group:
             for route in routes:
-                if as_lines := route not in through_worker:
+                if route in as_they_are:
                     own = pieces
                 else:
                     own = _made_piece(pieces, processed, route.sink_id)
-                group.create_task(self._send(route, segment, own, as_lines=as_lines))
+                group.create_task(self._send(route, segment, own, as_lines=route in as_lines))
         await tools.ledger.finish_segment(
             segment.token,
             self._source_id,
@@ -141,6 +146,18 @@ class Deliverer:
 
     async def _takes_lines(self, route: Route) -> bool:
         return route.is_direct and await route.sink.takes_lines(self._added_fields)
+
+    async def _take_events(self, segment: Segment) -> list[Route]:
+        """The routes to sinks that want just the events that a segment's lines are."""
+        routes = [route for route in self._routes if route.may_be_ready]
+        if not routes or not await asyncio.to_thread(_is_ready, segment):
+            return []
+        encoders = [await route.sink.encoder() for route in routes]
+        return [
+            route
+            for route, encoder in zip(routes, encoders, strict=True)
+            if encoder.writes_events_as_they_are()
+        ]
 
     async def _process(self, segment: Segment, routes: Sequence[Route]) -> Processed:
         if not routes:
@@ -231,6 +248,10 @@ class Deliverer:
                     metrics.error("transform_failed", number)
                 case _:
                     continue
+
+
+def _is_ready(segment: Segment) -> bool:
+    return all(is_ready(record.metadata) for record in segment.records())
 
 
 def _pieces(segment: Segment) -> list[Piece]:

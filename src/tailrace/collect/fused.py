@@ -20,12 +20,13 @@ from tailrace.collect.pipeline import (
     PipelineSpec,
     Processed,
     frames,
+    is_ready,
     read_origin,
     read_reject_reason,
 )
 from tailrace.collect.sink import Bytes, Encoder
 from tailrace.collect.transform import FILTERED, as_timestamp
-from tailrace.collect.vrl.chain import Chain, LineCodec, Ran
+from tailrace.collect.vrl.chain import READY, Chain, LineCodec, Ran
 
 CODECS = frozenset({"bytes", "json"})
 
@@ -73,6 +74,8 @@ class FusedPipeline:
     def _is_for_us(self, record: Record) -> bool:
         if record.events < WORTH_IT_LINES or read_reject_reason(record.metadata):
             return False
+        if self._spec.enveloped:
+            return is_ready(record.metadata)
         origin, one_frame = read_origin(record.metadata)
         return not one_frame and "timestamp" not in dict(origin.fields)
 
@@ -92,7 +95,9 @@ class FusedPipeline:
             if ran is not None:
                 yield self._processed(len(some), ran, encoders)
             else:
-                found = [Frame(line, origin, record.received_at_ms) for line in some]
+                ready = self._spec.enveloped
+                at_ms = record.received_at_ms
+                found = [Frame(line, origin, at_ms, is_ready=ready) for line in some]
                 yield self._pipeline.process(found, encoders)
 
     def _try(self, lines: Sequence[bytes], defaults: str, timestamp: str) -> Ran | None:
@@ -129,7 +134,7 @@ class FusedPipeline:
 
 def fused(spec: PipelineSpec, pipeline: Pipeline) -> FusedPipeline | None:
     """The short way for a source, where there is one."""
-    if spec.codec not in CODECS or spec.enveloped:
+    if spec.codec not in CODECS:
         return None
     found = row_of(spec)
     if found is None:
@@ -146,7 +151,8 @@ def fused(spec: PipelineSpec, pipeline: Pipeline) -> FusedPipeline | None:
     known = [step for step in steps if step is not None]
     if len(known) < len(steps):
         return None
-    chain = Chain(known, cast(LineCodec, spec.codec))
+    codec = READY if spec.enveloped else spec.codec
+    chain = Chain(known, cast(LineCodec, codec))
     return FusedPipeline(spec, pipeline, chain, names) if chain.is_fit else None
 
 

@@ -127,7 +127,9 @@ class JournalIntake:
     def _describe(self, part: Frames) -> bytes:
         if part.position or part.reject_reason:
             return write_origin(part.origin, part.one_frame, part.position, part.reject_reason)
-        return self._metadata(part.origin, part.one_frame, enveloped=part.enveloped)
+        return self._metadata(
+            part.origin, part.one_frame, enveloped=part.enveloped, ready=part.ready
+        )
 
     def _cut(self, part: Frames) -> Iterator[tuple[bytes, int]]:
         payload, most = part.payload, self._journal.limits.segment_max_bytes

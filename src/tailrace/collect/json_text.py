@@ -8,6 +8,7 @@ it to a float.
 
 import json
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from reprlib import Repr
 from typing import Any
@@ -49,6 +50,19 @@ def holds_long_integer(text: bytes) -> bool:
         len(digits) > len(_ZEROS) or int(digits) not in _INT64
         for digits in _LONG_INTEGER.findall(text)
     )
+
+
+def is_read_otherwise(text: bytes, objects: Sequence[bytes]) -> bool:
+    """Whether `parse_json` may refuse, or keep as text, what another parser takes as it is.
+
+    `text` is all of `objects`, with a newline between two.
+    """
+    brackets = text.count(b"{") + text.count(b"[")
+    if brackets >= len(objects) + MAX_DEPTH and any(
+        each.count(b"{") + each.count(b"[") > MAX_DEPTH for each in objects
+    ):
+        return True
+    return holds_long_integer(text)
 
 
 def show(value: Any) -> bytes:

@@ -23,6 +23,7 @@ from tailrace.collect.source import Origin, Position
 from tailrace.collect.stateful import Moment, StatefulTransform
 from tailrace.collect.transform import (
     Event,
+    Timestamp,
     Transform,
     TransformConfig,
     TransformContext,
@@ -81,6 +82,8 @@ class Frame:
     reject_reason: str = ""
     envelope: Envelope | None = None
     """What it came in, with fields for its events."""
+    is_ready: bool = False
+    """Whether it is an event, to which nothing is to be added."""
 
     @property
     def peer(self) -> str:
@@ -110,17 +113,25 @@ def read_reject_reason(metadata: bytes) -> str:
     return str(orjson.loads(metadata).get("reject_reason", ""))
 
 
+def is_ready(metadata: bytes) -> bool:
+    """Whether a record's lines are events already: see `Frames.ready`."""
+    return b'"ready"' in metadata and orjson.loads(metadata).get("ready", False) is True
+
+
 def write_origin(
     origin: Origin,
     one_frame: bool,
     position: Position | None = None,
     reject_reason: str = "",
     enveloped: bool = False,
+    ready: bool = False,
 ) -> bytes:
     """A record's metadata."""
     document: dict[str, object] = {"peer": origin.peer, "fields": origin.fields}
     if enveloped:
         document["enveloped"] = True
+    if ready:
+        document["ready"] = True
     if one_frame:
         document["one_frame"] = True
     if position:
@@ -153,6 +164,10 @@ def frames(records: Iterator[Record]) -> Iterator[Frame]:
             for line in payload.splitlines():
                 envelope = unpack(line)
                 yield Frame(envelope.frame, origin, record.received_at_ms, envelope=envelope)
+            continue
+        if is_ready(record.metadata):
+            for line in payload.split(b"\n")[:-1]:
+                yield Frame(line, origin, record.received_at_ms, is_ready=True)
             continue
         for data in [payload] if one_frame else payload.split(b"\n"):
             if data and data != b"\r":
@@ -242,6 +257,9 @@ class Pipeline:
         events: list[Event] = []
         source_id = self._spec.source_id
         for frame in part:
+            if frame.is_ready:
+                events.append(_ready_event(frame.data))
+                continue
             try:
                 if frame.reject_reason:
                     raise DecodeError(frame.reject_reason)
@@ -278,6 +296,12 @@ class Pipeline:
         processed.counts[component_id, "errors", ""] += errors
         for reason, number in discarded.items():
             processed.counts[component_id, "discarded", reason] += number
+
+
+def _ready_event(line: bytes) -> Event:
+    event: Event = orjson.loads(line)
+    event["timestamp"] = Timestamp(event["timestamp"])
+    return event
 
 
 def _open_envelope(envelope: Envelope, event: Event) -> None:

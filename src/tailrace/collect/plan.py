@@ -39,6 +39,7 @@ class Plan:
                 is_direct=self.spec.codec == BYTES_AS_THEY_ARE
                 and not self.spec.enveloped
                 and inputs == (self.source_id,),
+                may_be_ready=self.spec.enveloped and inputs == (self.spec.decoded,),
             )
             for sink_id, inputs in self.spec.sink_inputs.items()
         ]

@@ -14,6 +14,7 @@ from tailrace.collect.pipeline import (
     PipelineSpec,
     Processed,
     frames,
+    is_ready,
     read_origin,
     read_reject_reason,
 )
@@ -26,8 +27,7 @@ READY_CODECS = frozenset({"opentelemetry"})
 def are_ready(spec: PipelineSpec, encoders: Mapping[str, Encoder]) -> bool:
     """Whether a source's lines are what its sinks want."""
     return (
-        spec.codec in READY_CODECS
-        and not spec.enveloped
+        (spec.codec in READY_CODECS or spec.enveloped)
         and not spec.transforms
         and all(encoder.writes_events_as_they_are() for encoder in encoders.values())
         and all(spec.sink_inputs[name] == (spec.decoded,) for name in encoders)
@@ -42,17 +42,23 @@ def process_ready(
 ) -> Processed:
     """What becomes of records where `are_ready` is true."""
     parts = [
-        pipeline.process(list(frames(iter([record]))), encoders)
-        if read_origin(record.metadata)[1] or read_reject_reason(record.metadata)
-        else _as_it_is(spec, record, encoders)
+        _as_it_is(spec, record, encoders)
+        if _is_ready(spec, record)
+        else pipeline.process(list(frames(iter([record]))), encoders)
         for record in records
     ]
     return join(parts, encoders)
 
 
+def _is_ready(spec: PipelineSpec, record: Record) -> bool:
+    if spec.enveloped:
+        return is_ready(record.metadata)
+    return not read_origin(record.metadata)[1] and not read_reject_reason(record.metadata)
+
+
 def _as_it_is(spec: PipelineSpec, record: Record, encoders: Mapping[str, Encoder]) -> Processed:
     return Processed(
-        dict.fromkeys(encoders, bytes(record.payload)),
+        dict.fromkeys(encoders, record.payload),
         Counter(dict.fromkeys(encoders, record.events)),
         [],
         Counter({(spec.source_id, "sent", ""): record.events}),

@@ -79,6 +79,9 @@ class Frames:
     """With it, the frames are kept in their order, but go to the rejected table."""
     enveloped: bool = False
     """Whether the lines are envelopes: see `tailrace.collect.envelope`."""
+    ready: bool = False
+    """Whether the lines of a source of envelopes are events instead, with all that the pipeline would
+    add, and a `timestamp` that it would take for one."""
 
 
 class Intake(Protocol):

@@ -11,15 +11,16 @@ import pytest
 from tailrace.clock import SystemClock
 from tailrace.collect.buffer.journal import Chunk, Journal, JournalLimits
 from tailrace.collect.delivery import Deliverer, Route, Tools, _pieces
+from tailrace.collect.envelope import pack
 from tailrace.collect.intake import JournalIntake
 from tailrace.collect.ledger import BatchRow, Count, Ledger
 from tailrace.collect.metrics import Metrics
-from tailrace.collect.pipeline import PipelineSpec, write_origin
+from tailrace.collect.pipeline import PipelineSpec, Processed, write_origin
 from tailrace.collect.rejected import RejectedStore
 from tailrace.collect.sinks.clickhouse.config import ClickhouseConfig
 from tailrace.collect.sinks.clickhouse.sink import ClickhouseSink
 from tailrace.collect.source import Frames, Origin, Position, RejectedLine
-from tailrace.collect.worker import Workers
+from tailrace.collect.worker import Job, Ways, Workers
 from tailrace.telemetry import new_registry
 from tests.unit.collect.support import FakeClickhouse, quiet_log, sink_context, until
 
@@ -275,3 +276,31 @@ async def test_the_times_of_an_adaptive_sink_are_taken(system: System) -> None:
 def test_a_records_metadata_is_small() -> None:
     assert write_origin(ORIGIN, False) == (b'{"peer":"10.0.0.1","fields":[["host","10.0.0.1"]]}')
     assert Chunk(b"", 0, b"") == Chunk(b"", 0, b"")
+
+
+async def test_events_of_a_source_of_envelopes_need_no_worker(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    route = system.deliverer._routes[0]
+    system.deliverer._routes = [replace(route, is_direct=False, may_be_ready=True)]
+    spec = PipelineSpec("in", "kafka", "json", {}, {}, {"out": ("in",)}, enveloped=True)
+    jobs: list[Job] = []
+
+    async def process(self: Workers, job: Job) -> Processed:
+        jobs.append(job)
+        return Ways(spec).process(job)
+
+    monkeypatch.setattr(Workers, "process", process)
+    ready = Frames(b'{"a":1,"timestamp":""}\n{"a":2,"timestamp":""}\n', 2, ORIGIN, ready=True)
+    await system.intake.append([ready])
+    await system.deliver()
+    assert (system.server.rows, jobs) == (ready.payload.splitlines(), [])
+    sums = await system.ledger.sums()
+    assert sums["in", "sent", ""] == sums["out", "sent", ""] == 2
+    envelope = Frames(pack(b"no JSON", "t/0@7", None, {}), 1, ORIGIN, enveloped=True)
+    await system.intake.append([ready, envelope, ready])
+    await system.deliver()
+    assert (system.server.rows, len(jobs)) == (3 * ready.payload.splitlines(), 1)
+    sums = await system.ledger.sums()
+    assert sums["in", "sent", ""] == sums["out", "sent", ""] == 6
+    assert sums["in", "rejected", ""] == 1

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from tailrace.collect.buffer.format import Record
 from tailrace.collect.encoding import FieldChoice
+from tailrace.collect.envelope import pack
 from tailrace.collect.fused import WORTH_IT_LINES, FusedPipeline, fused
+from tailrace.collect.json_text import parse_json
 from tailrace.collect.pipeline import Pipeline, PipelineSpec, Processed, frames, write_origin
 from tailrace.collect.sink import Encoder
 from tailrace.collect.sinks.clickhouse.encode import RowEncoder
@@ -34,7 +36,9 @@ SINKS = {
 }
 
 
-def make_spec(codec: str = "json", **changed: TransformConfig) -> PipelineSpec:
+def make_spec(
+    codec: str = "json", *, enveloped: bool = False, **changed: TransformConfig
+) -> PipelineSpec:
     """Three transforms in a row, which fail, abort, split and filter, and one beside it."""
     first = (
         'if .a == "abort" { abort }\n'
@@ -64,7 +68,7 @@ def make_spec(codec: str = "json", **changed: TransformConfig) -> PipelineSpec:
         "third": TransformContext("third", "UTC", typed_output=False),
         "beside": TransformContext("beside", "UTC", typed_output=False),
     }
-    return PipelineSpec("in", "socket", codec, transforms, contexts, SINKS)
+    return PipelineSpec("in", "socket", codec, transforms, contexts, SINKS, enveloped=enveloped)
 
 
 def make(spec: PipelineSpec) -> FusedPipeline:
@@ -102,6 +106,8 @@ odd = (
         lambda value: json.dumps(value).encode()
     )
 )
+ODD_VALUES: list[Any] = [9223372036854775808, "1 12345678901234567890", 1.1e300, [[]] * 101]
+A_VALUES = st.sampled_from(["abort", "split", "text", 1, 3])
 names = st.sampled_from(["host", "timestamp", "source_type", "port"])
 fields = st.lists(st.tuples(names, st.text() | st.integers(0, 9) | st.none()), max_size=3)
 
@@ -132,6 +138,61 @@ def test_the_short_way_leads_where_the_long_one_does(codec: str) -> None:
         assert as_found(make(spec).process(found, ENCODERS)) == as_found(by_long)
 
     same()
+
+
+@st.composite
+def ready_records(draw: st.DrawFn) -> Record:
+    """Events as a source of envelopes may hand them over, or an envelope with one that is none."""
+    metadata = write_origin(Origin("t/0"), one_frame=False, enveloped=True)
+    if not draw(st.integers(0, 3)):
+        payload = pack(b"no JSON", "t/0@7", None, {})
+        return Record(memoryview(payload), metadata, 1, 1_700_000_000_000)
+    whole = {"timestamp": "2026-11-22T12:55:52.123Z", "source_type": "kafka", "headers": {}}
+    events: list[Any] = [{"a": n, **whole} for n in range(WORTH_IT_LINES)]
+    for value in draw(st.lists(st.sampled_from(ODD_VALUES) | json_values, max_size=3)):
+        # As the codec has them: what is beyond 64 bits came as text, or is no event at all.
+        event = {"a": 9, "x": parse_json(json.dumps(value, allow_nan=False).encode()), **whole}
+        events.insert(draw(st.integers(0, len(events))), {**event, "a": draw(A_VALUES)})
+    payload = b"".join(orjson.dumps(event) + b"\n" for event in events)
+    metadata = write_origin(Origin("t/0"), one_frame=False, ready=True)
+    return Record(memoryview(payload), metadata, len(events), 1_700_000_000_000)
+
+
+def test_so_do_events_of_a_source_of_envelopes() -> None:
+    spec = make_spec(enveloped=True)
+    long = Pipeline(spec)
+
+    @settings(deadline=None, max_examples=50)
+    @given(st.lists(ready_records(), max_size=3))
+    def same(found: list[Record]) -> None:
+        by_long = long.process(list(frames(iter(found))), ENCODERS)
+        assert as_found(make(spec).process(found, ENCODERS)) == as_found(by_long)
+
+    same()
+
+
+def test_events_go_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = make_spec(enveloped=True)
+    short, pipeline_took = make(spec), []
+    process = Pipeline.process
+
+    def counted(self: Pipeline, found: Any, *rest: Any) -> Processed:
+        pipeline_took.append(len(found))
+        return process(self, found, *rest)
+
+    monkeypatch.setattr(Pipeline, "process", counted)
+    line = b'{"a":1,"timestamp":"2026-11-22T12:55:52.123Z"}\n'
+    metadata = write_origin(Origin("t/0"), one_frame=False, ready=True)
+    made = short.process([Record(memoryview(line * 1000), metadata, 1000, 5)], ENCODERS)
+    assert (made.rows["out"], sum(pipeline_took)) == (1000, 0)
+    first = bytes(made.bodies["out"]).splitlines()[0]
+    assert orjson.loads(first) == {
+        "a": 1,
+        "b": 1,
+        "is": True,
+        "source_type": "socket",
+        "timestamp": "2026-11-22T12:55:52.123Z",
+    }
 
 
 def many(line: bytes, lines: int = 10_000) -> Record:

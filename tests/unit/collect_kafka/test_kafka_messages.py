@@ -9,7 +9,7 @@ from tailrace.collect.codecs import CODECS
 from tailrace.collect.envelope import unpack
 from tailrace.collect.source import Frames
 from tailrace.collect.sources.kafka.config import KafkaConfig
-from tailrace.collect.sources.kafka.messages import renderer
+from tailrace.collect.sources.kafka.messages import EnvelopeRenderer, renderer
 from tests.unit.collect_kafka.kafka_support import FakeMessage
 
 NO_FIELDS = dict.fromkeys(
@@ -58,7 +58,7 @@ def test_json_in_several_lines_becomes_one() -> None:
 
 def test_fields_are_put_into_envelopes() -> None:
     message = FakeMessage(7, b"hello", b"key\xff", (("h", b"1"), ("none", None)), (1, 1234))
-    (part,) = renderer(config(offset_key="at"), CODECS["bytes"])([message])
+    (part,) = EnvelopeRenderer(config(offset_key="at"))([message])
     assert part.enveloped
     found = unpack(part.payload)
     assert (found.frame, found.peer, found.timestamp_ms) == (b"hello", "t/0@7", 1234)

@@ -363,7 +363,8 @@ def test_a_pattern_that_is_none_ends_the_collector() -> None:
         member.reader.run()
 
 
-def test_what_does_not_pass_ends_the_collector() -> None:
+@pytest.mark.parametrize("is_marked", [True, False])
+def test_what_does_not_pass_ends_the_collector(*, is_marked: bool) -> None:
     member = faked(FakeConsumer())
     with pytest.raises(TailraceError, match="cannot read from Kafka"):
-        member.reader.complain(KafkaError(KafkaError._FATAL, "fenced", fatal=True))
+        member.reader.complain(KafkaError(KafkaError._FATAL, "fenced", fatal=is_marked))

@@ -15,15 +15,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tailrace.collect.json_text import MAX_DEPTH, holds_long_integer
+from tailrace.collect.json_text import is_read_otherwise
 from tailrace.collect.transform import VrlStep
 from tailrace.collect.vrl.lexer import calls_of, may_deepen, returns_early, uses_metadata
 from tailrace.collect.vrl.nesting import NestingGuard
 from tailrace.collect.vrl.program import Runner
 from tailrace.collect.vrl.wrap import RESULT, Wrapped
 
-LineCodec = Literal["json", "bytes"]
+LineCodec = Literal["json", "bytes", "ready"]
 """How a line becomes an event: it is one, or it is the event's `message`."""
+
+READY: LineCodec = "ready"
+"""The line is an event whose `timestamp` is RFC 3339 and becomes a timestamp."""
 
 _BEGIN = """
 tailrace_never = bool!(.n)
@@ -32,10 +35,16 @@ tailrace_defaults = object!(set!(tailrace_any, ["timestamp"], \
 parse_timestamp!(string!(.t), format: "%+")))
 . = {{"{result}": join!(map_values(split(string!(.i), "\\n")) -> |tailrace_line| {{
 . = merge(tailrace_defaults, {event})
-"""
+{then}"""
 _EVENT: dict[LineCodec, str] = {
     "json": "object!(parse_json!(tailrace_line))",
     "bytes": '{"message": tailrace_line}',
+    "ready": "object!(parse_json!(tailrace_line))",
+}
+_THEN: dict[LineCodec, str] = {
+    "json": "",
+    "bytes": "",
+    "ready": '.timestamp = parse_timestamp!(string!(.timestamp), format: "%+")\n',
 }
 _FORGET_TYPES = "if tailrace_never { . = tailrace_any }\n"
 """Never happens, but for all that the compiler knows an event may be anything from here on.
@@ -88,7 +97,7 @@ class Chain:
         So is `timestamp`, RFC 3339.
         """
         given = b"\n".join(lines)
-        if self._codec == "json" and _is_read_differently(given, lines):
+        if self._codec != "bytes" and is_read_otherwise(given, lines):
             return None
         made = self._runner.call_with(
             {"i": given.decode("utf-8", "replace"), "d": defaults, "t": timestamp, "n": False}
@@ -114,7 +123,7 @@ class Chain:
 
 def wrap_chain(steps: Sequence[VrlStep], codec: LineCodec) -> str:
     """The one program that does it all; a dropped event's line is `!` and the number of its step."""
-    begin = _BEGIN.format(result=RESULT, event=_EVENT[codec])
+    begin = _BEGIN.format(result=RESULT, event=_EVENT[codec], then=_THEN[codec])
     end = ""
     for number, step in enumerate(steps):
         begin += _FORGET_TYPES
@@ -125,13 +134,3 @@ def wrap_chain(steps: Sequence[VrlStep], codec: LineCodec) -> str:
             begin += f"{step.source}\n"
     look = "parse_json!(encode_json([.]))\n" if any(may_deepen(s.source) for s in steps) else ""
     return f'{begin}{look}{_END}{end}}}, "\\n")}}'
-
-
-def _is_read_differently(text: bytes, lines: Sequence[bytes]) -> bool:
-    """Whether the codec `json` refuses or keeps as text what VRL would take for something else."""
-    brackets = text.count(b"{") + text.count(b"[")
-    if brackets >= len(lines) + MAX_DEPTH and any(
-        line.count(b"{") + line.count(b"[") > MAX_DEPTH for line in lines
-    ):
-        return True
-    return holds_long_integer(text)

@@ -1,6 +1,7 @@
 """The pack `collatz` in the real system: from the generator through Kafka to the answers."""
 
 import json
+import random
 import re
 import subprocess
 import sys
@@ -24,6 +25,24 @@ from tests.web_system import free_port, start_web
 BEYOND_64_BITS = 64848224337147
 NUMBERS = (3, 6, 7, 27, BEYOND_64_BITS)
 COUNT = "SELECT toUInt32(count()) FROM rikstv.data_series"
+RECORDS = {
+    "longest-chains": "max(steps) AS most, toString(max(highest)) AS top FROM rikstv.chains "
+    "GROUP BY number ORDER BY most DESC, number LIMIT 10",
+    "highest-values": "max(highest) AS top, max(steps) AS most FROM rikstv.chains "
+    "GROUP BY number ORDER BY top DESC, number LIMIT 10",
+    "newest-numbers": "max(steps) AS most FROM rikstv.chains "
+    "GROUP BY number ORDER BY min(first_at) DESC, number LIMIT 10",
+}
+VALUES = {
+    "longest-chain": "max(steps) FROM rikstv.chains",
+    "digits-of-the-highest-value": "length(toString(max(highest))) FROM rikstv.chains",
+}
+BY_STEPS = {
+    "chains-by-their-steps": "concat(toString(fifty), ' to ', toString(fifty + 49)) AS steps, "
+    "count() AS chains FROM (SELECT max(step) - max(step) % 50 AS fifty FROM rikstv.data_series "
+    "GROUP BY number) GROUP BY fifty ORDER BY fifty"
+}
+"""What panels show, asked of every row. Those of records begin with the number."""
 
 
 @dataclass
@@ -75,7 +94,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 @pytest.fixture
 def empty(system: System, monkeypatch: pytest.MonkeyPatch) -> System:
     monkeypatch.setenv("COLLATZ_TCP", "127.0.0.1:0")
-    for table in ("data_series", "chains", "arrivals"):
+    for table in ("data_series", "chains", "arrivals", "lengths"):
         system.engine.execute(f"TRUNCATE TABLE rikstv.{table}")
     system.engine.execute("TRUNCATE TABLE logs.rejected")
     return system
@@ -272,6 +291,49 @@ def test_a_chain_that_came_in_parts_is_one_record(empty: System) -> None:
     assert empty.get("/longest_step_chain").json() == {"longest": 97}
     # The highest value of both is the same: the smaller number is the answer.
     assert empty.get("/highest_value").json() == {"longest": 27}
+
+
+def assert_panels_are_of_all_rows(system: System, *panels: dict[str, str]) -> None:
+    for name, asked in [panel for some in panels for panel in some.items()]:
+        answer = system.get(f"/api/v1/dashboards/collatz/panels/{name}").json()
+        number = "toString(number) AS first, " if name in RECORDS else ""
+        expected = system.engine.query(f"SELECT {number}{asked}")
+        found = [
+            [str(value) for column, value in row.items() if column != "came"]
+            for row in answer["rows"]
+        ]
+        assert found == [[str(value) for value in row.values()] for row in expected], name
+
+
+def test_panels_are_right_whatever_order_messages_come_in(empty: System) -> None:
+    draw = random.Random(5)
+    numbers = [draw.randint(1, 10**14) for _ in range(40)]
+    steps = [(n, step, value) for n in numbers for step, value in enumerate(chain(n))]
+    steps += steps[: len(steps) // 4]
+    draw.shuffle(steps)
+    size = -(-len(steps) // 6)
+    for start in range(0, len(steps), size):
+        empty.insert(steps[start : start + size])
+    # Others at one moment.
+    empty.insert([(n, step, value) for n in range(50, 90) for step, value in enumerate(chain(n))])
+    assert_panels_are_of_all_rows(empty, RECORDS, VALUES, BY_STEPS)
+    empty.engine.execute("OPTIMIZE TABLE rikstv.chains FINAL")
+    assert_panels_are_of_all_rows(empty, RECORDS, VALUES, BY_STEPS)
+
+
+def test_chains_of_many_parts_keep_no_others_from_the_records(stored: System) -> None:
+    """More rows than are looked at first, all of one number, longer and higher with each."""
+    stored.engine.execute(
+        "INSERT INTO rikstv.chains SELECT 3, 5000 + number, toUInt128('1' || repeat('0', 30)) + number, "
+        "1, 0, now64(3) + 60 + number, today() FROM numbers(1200) SETTINGS optimize_on_insert = 0"
+    )
+    stored.insert([(97, step, value) for step, value in enumerate(chain(97))])
+    assert_panels_are_of_all_rows(stored, RECORDS, VALUES)
+    assert stored.get("/longest_step_chain").json() == {"longest": 3}
+    page = re.sub(r"\s+", " ", stored.get("/collatz").text)
+    newest = page[page.index("Newest chains") :]
+    found = re.findall(r'<a href="/plot/(\d+)/page">.*?</tr>', newest)
+    assert found == ["97", *(str(number) for number in NUMBERS)]
 
 
 def test_messages_that_came_again_change_no_answer(stored: System) -> None:

@@ -49,26 +49,20 @@ class Pages:
 
     async def records(self) -> HTMLResponse:
         """The longest chains, the highest and the newest."""
-        (chains, messages), longest, highest, last = await asyncio.gather(
+        (chains, messages), longest, highest, newest = await asyncio.gather(
             self._chains.totals(),
             self._chains.leading("steps", RECORDS),
             self._chains.leading("highest", RECORDS),
-            # Those that began last are among those of which something came last.
-            self._chains.leading("newest", 2 * NEWEST),
+            self._chains.newest(NEWEST),
         )
-        found = await self._chains.records([*longest, *highest, *last])
-        newest = sorted(
-            (found[number] for number in last if number in found),
-            key=lambda record: record.began,
-            reverse=True,
-        )
+        found = await self._chains.records([*longest, *highest])
         html = self._host.page(
             "records.html",
             chains=chains,
             messages=messages,
             longest=[found[number] for number in longest if number in found],
             highest=[found[number] for number in highest if number in found],
-            newest=newest[:NEWEST],
+            newest=newest,
         )
         return HTMLResponse(html, headers=_NO_CACHE)
 

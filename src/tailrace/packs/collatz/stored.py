@@ -14,6 +14,8 @@ from tailrace.packs.collatz.scene import Points, power_text
 from tailrace.packs.host import Host
 
 QUERIES: Final = Path(__file__).with_name("queries")
+NEWEST_ROWS: Final = 100
+"""Rows of which most are likely to be of chains that have not begun long before."""
 
 Number = Annotated[
     int,
@@ -21,7 +23,7 @@ Number = Annotated[
         ge=1, le=LARGEST_NUMBER, examples=[76375094243638], description="A natural number"
     ),
 ]
-Ranking = Literal["steps", "highest", "newest"]
+Ranking = Literal["steps", "highest"]
 Step = tuple[int, list[int], int]
 """A step, the values that came for it, and how many messages that were."""
 
@@ -81,6 +83,24 @@ class Chains:
             numbers = list(dict.fromkeys(int(number) for (number,) in found))
             if len(numbers) >= limit or len(found) < rows:
                 return numbers[:limit]
+            rows *= 10
+
+    async def newest(self, limit: int) -> list[Record]:
+        """So many chains, the one that began last first; of one moment, the smallest first."""
+        rows = NEWEST_ROWS
+        while True:
+            found = await self.ask("first_newest", {"rows": rows})
+            began = sorted(
+                (await self.records(number for number, _ in found)).values(),
+                key=lambda record: (-record.began.timestamp(), record.number),
+            )
+            if len(found) == rows:
+                # One whose first row stands behind these rows may have begun before another.
+                number, moment = found[-1]
+                end = (-moment.timestamp(), number)
+                began = [one for one in began if (-one.began.timestamp(), one.number) <= end]
+            if len(began) >= limit or len(found) < rows:
+                return began[:limit]
             rows *= 10
 
     async def records(self, numbers: Iterable[int]) -> dict[int, Record]:

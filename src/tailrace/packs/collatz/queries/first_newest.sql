@@ -1,2 +1,3 @@
--- The numbers of the rows that came last; see first_steps.sql.
-SELECT number FROM rikstv.chains ORDER BY first_at DESC, number LIMIT {rows:UInt32}
+-- The rows that came last: their numbers and when they came; see first_steps.sql. A number may have begun
+-- before, with another row.
+SELECT number, first_at FROM rikstv.chains ORDER BY first_at DESC, number LIMIT {rows:UInt32}

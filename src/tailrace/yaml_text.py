@@ -43,6 +43,10 @@ def parse_yaml(text: str) -> tuple[Any, dict[Place, int]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise YamlError(f"not YAML: {error.problem}", mark.line + 1 if mark else None) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        character = f"the character {chr(error.character)!a}"
+        raise YamlError(f"not YAML: {character} must not stand here", line) from error
     # The last three: a value that is not what its tag says, as in `!!bool maybe`.
     except (yaml.YAMLError, ValueError, KeyError, AttributeError) as error:
         raise YamlError(f"not YAML: {error}") from error

@@ -101,6 +101,11 @@ def run(settings: Settings, names: Sequence[str], generators: Sequence[Child] = 
             )
     with own_folder(settings.data_dir) as was_killed:
         pipelines = write_pipelines(settings, packs)
+        if not pipelines:
+            raise UsageError(
+                f"cannot collect for {' '.join(pack.name for pack in packs)}: there is no pipeline.yaml. "
+                f"Name a pack that has one as well: {' '.join((*DEFAULT_PACKS, *names))}"
+            )
         division = _divide(settings, packs, pipelines)
         await_ports(listeners(settings, packs, division), ORPHANS_END_SECS if was_killed else 0)
         children = [*children_of(settings, packs, pipelines, division), *generators]

@@ -113,6 +113,12 @@ def _reason(kind: str, message: str, manual: str) -> str:
             return message.removeprefix("Value error, ")
         case "too_short":
             return "is empty: give at least one"
+        case "tuple_type":
+            return "must be a list, as `[one, two]`"
+        case "dict_type" | "model_type":
+            return "must be a table of keys"
+        case "string_type":
+            return "must be text: put what looks like a number or a list between quotes"
         case _:
             said = message.replace("Input should be", "must be").replace("String should", "must")
             return said[:1].lower() + said[1:]

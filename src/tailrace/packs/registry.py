@@ -30,6 +30,8 @@ from tailrace.settings import Settings
 BUILT_IN = Path(__file__).parent
 DESCRIPTION = "pack.yaml"
 MANUAL = "docs/packs.md"
+# A script that calls sys.exit, taken for a module, must not end the pages.
+_FAILURES = (Exception, SystemExit)
 
 _ENTRY = r"^\w+(\.\w+)*:\w+$"
 Entry = Annotated[str, Field(pattern=_ENTRY)]
@@ -213,7 +215,7 @@ class Pack(BaseModel):
             sys.modules[package] = module
         try:
             return getattr(importlib.import_module(f"{package}.{module_name}"), attribute)
-        except Exception as error:
+        except _FAILURES as error:
             raise ConfigurationError(
                 f"cannot load {entry!r} of the pack {self.name!r} in {self.folder}: "
                 f"{_what_failed(error, self.folder)}"
@@ -229,7 +231,7 @@ class Pack(BaseModel):
             return function(*arguments)
         except TailraceError:
             raise
-        except Exception as error:
+        except _FAILURES as error:
             raise ConfigurationError(
                 f"cannot call {entry!r} of the pack {self.name!r} in {self.folder}: "
                 f"{_what_failed(error, self.folder)}"
@@ -340,7 +342,7 @@ def _is_setting(name: str) -> bool:
     return name in Settings.model_fields or isinstance(getattr(Settings, name, None), property)
 
 
-def _what_failed(error: Exception, folder: Path) -> str:
+def _what_failed(error: BaseException, folder: Path) -> str:
     """An exception of a pack's own code, with the last of its lines that was run."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).is_relative_to(folder)]

@@ -106,6 +106,7 @@ def create_app(settings: Settings, store: Reader, clock: Clock | None = None) ->
         elasticsearch.router,
         loki.router,
         influx.router,
+        static.router(),
     ):
         app.include_router(router)
     for pack in packs:
@@ -113,7 +114,6 @@ def create_app(settings: Settings, store: Reader, clock: Clock | None = None) ->
             app.include_router(routes_of(pack, store, clock, context.renderer))
         except ConfigurationError as error:
             _log.error("a pack's routes are left out", pack=pack.name, problem=str(error))
-    app.include_router(static.router())
     app.add_middleware(SecurityHeaders)
     app.add_middleware(CountRequests, metrics=context.metrics, clock=clock)
     return app

@@ -13,6 +13,7 @@ from typing import Final
 from tailrace.errors import ConfigurationError, QueryError, StoreError, TableMissingError
 from tailrace.packs import Pack
 from tailrace.packs.dashboard import FILE_NAME, Dashboard, Panel, read_dashboard
+from tailrace.packs.description import Description
 from tailrace.search.logs import Reader
 from tailrace.search.summary import step_for
 from tailrace.search.times import parse_range
@@ -73,8 +74,8 @@ def _checked(dashboard: Dashboard, path: Path) -> Dashboard:
     """The dashboard; ConfigurationError where its range is none."""
     try:
         Span.parse("", "", dashboard.range, datetime.now(UTC))
-    except QueryError as error:
-        raise ConfigurationError(f"cannot use {path}: range: {error}") from error
+    except (QueryError, ConfigurationError) as error:
+        raise Description.read(path).wrong(("range",), str(error)) from error
     return dashboard
 
 

@@ -1,9 +1,11 @@
 """What `up` looks at before it starts anything: the addresses of the packs that run."""
 
+from pathlib import Path
+
 import pytest
 
 from tailrace.cli._workers import Division
-from tailrace.cli.up import listeners
+from tailrace.cli.up import listeners, run
 from tailrace.errors import UsageError
 from tailrace.packs import find_packs
 from tailrace.settings import Settings
@@ -42,3 +44,11 @@ def test_an_address_that_is_none_is_refused_by_its_name(monkeypatch: pytest.Monk
     settings = Settings.read()
     with pytest.raises(UsageError, match="COLLATZ_TCP='nine thousand'"):
         listeners(settings, find_packs(settings, ["collatz"]))
+
+
+def test_packs_without_a_pipeline_are_nothing_to_start_by_themselves(tmp_path: Path) -> None:
+    (tmp_path / "charts").mkdir()
+    (tmp_path / "charts" / "pack.yaml").write_text("name: charts\ndescription: x\n")
+    settings = Settings.read(packs_dir=tmp_path, data_dir=tmp_path / "data")
+    with pytest.raises(UsageError, match=r"no pipeline.yaml\. .* as well: logs charts$"):
+        run(settings, ["charts"])

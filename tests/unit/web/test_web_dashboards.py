@@ -202,11 +202,16 @@ async def test_a_file_is_read_anew_and_what_is_wrong_with_it_is_its_own_page(web
     assert (await web.client.get("/dashboards/logs")).status_code == 200
 
 
-async def test_a_range_that_is_none_is_a_mistake_of_the_file(web: Web) -> None:
-    web.file.write_text(f"range: soon\n{DASHBOARD.replace('range: 6h', '')}")
+@pytest.mark.parametrize(
+    ("said", "problem"), [("soon", "cannot read 'soon'"), ("''", "cannot use the range ''")]
+)
+async def test_a_range_that_is_none_is_a_mistake_of_the_file(
+    web: Web, said: str, problem: str
+) -> None:
+    web.file.write_text(f"range: {said}\n{DASHBOARD.replace('range: 6h', '')}")
     answer = await web.client.get("/dashboards/mill")
     assert answer.status_code == 500
-    assert f"cannot use {web.file}: range: cannot read 'soon'" in answer.json()["detail"]
+    assert f"cannot use {web.file}:1: range: {problem}" in answer.json()["detail"]
 
 
 async def test_a_wrong_time_is_said_on_the_page(web: Web) -> None:

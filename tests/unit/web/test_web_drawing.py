@@ -224,7 +224,9 @@ def test_status_classes_have_the_colours_of_levels() -> None:
     ("kind", "columns"),
     [
         ("value", {"a": "UInt8", "b": "UInt8"}),
+        ("value", {"a": "String"}),
         ("bar", {"a": "String"}),
+        ("bar", {"a": "String", "b": "String"}),
         ("time_series", {"a": "DateTime"}),
         ("time_series", {"a": "DateTime", "b": "String"}),
         ("time_series", {"a": "String", "b": "UInt8"}),

@@ -181,3 +181,20 @@ async def test_a_pack_whose_routes_fail_is_named_and_stops_no_other(
     ]
     assert "hulks/pack.yaml:2: not YAML" in said[0]["problem"]
     assert problem in said[1]["problem"]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/static/1/app.js"])
+async def test_a_pack_takes_no_path_of_the_program_away(tmp_path: Path, path: str) -> None:
+    routes = """
+from fastapi import APIRouter
+
+def router(host):
+    made = APIRouter()
+    made.add_api_route("/{anything:path}", lambda: "ours")
+    return made
+"""
+    settings = write_pack(tmp_path, "liners", routes)
+    assert (await get(settings, FakeStore([]), "/liners")).json() == "ours"
+    answer = await get(settings, FakeStore([]), path)
+    assert answer.status_code == 200
+    assert answer.text != '"ours"'

@@ -145,6 +145,9 @@ def _draw_table(answer: Answer, ends: Ends) -> Table:
 
 def _draw_bars(answer: Answer, ends: Ends) -> tuple[Bar, ...]:
     _expect(answer, len(answer.result.columns) == 2, "a name and a number")
+    _expect(
+        answer, all(_may_be_number(row[1]) for row in answer.result.rows), "a name and a number"
+    )
     numbers = [number_of(row[1]) for row in answer.result.rows]
     greatest = max((abs(number) for number in numbers if number), default=1)
     bars = []
@@ -160,6 +163,7 @@ def _draw_bars(answer: Answer, ends: Ends) -> tuple[Bar, ...]:
 def _draw_value(answer: Answer, ends: Ends) -> Value:
     _expect(answer, len(answer.result.columns) < 2, "one number")
     value = answer.result.value() if answer.result.rows else None
+    _expect(answer, _may_be_number(value), "one number")
     number, unit = number_of(value), answer.panel.unit
     text, _, rest = format_number(number, unit, short=True).partition(" ")
     row = dict.fromkeys(answer.result.columns, value)
@@ -274,6 +278,11 @@ def _expect(answer: Answer, holds: bool, wanted: str) -> None:
 
 def _is_number(kind: str) -> bool:
     return _NUMBER.match(kind) is not None
+
+
+def _may_be_number(value: object) -> bool:
+    """Whether a value is a number, or NULL, NaN or infinity in the place of one."""
+    return value is None or isinstance(value, float) or number_of(value) is not None
 
 
 def _cell(value: object, unit: str, today: str) -> Cell:

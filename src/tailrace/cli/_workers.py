@@ -24,6 +24,9 @@ SHARED_SOURCES = frozenset({"kafka"})
 REMEMBERING = frozenset({"dedupe", "reduce", "sample", "throttle"})
 """Transforms that work on one event after the other; looked up here, for to import them takes long."""
 
+NAMES_OF_A_MEMBER = ("client.id", "group.instance.id")
+"""Options of librdkafka that each member of a group has for itself."""
+
 Pipeline = Mapping[str, Any]
 
 
@@ -128,12 +131,16 @@ def _can_transform_apart(part: Pipeline) -> bool:
 
 
 def _named(part: Pipeline, number: int) -> dict[str, Any]:
-    """With a name of its own for each collector, by which brokers know it: the page Streams shows it."""
+    """With a name of its own for each collector, by which brokers know it: the page Streams shows it.
+
+    The same for a static membership that is asked for: two of one name would shut each other out.
+    """
     sources = {}
     for name, source in part["sources"].items():
         options = source.get("librdkafka_options", {})
-        client = f"{options.get('client.id', 'tailrace')}-{number}"
-        sources[name] = {**source, "librdkafka_options": {**options, "client.id": client}}
+        known_as = {"client.id": "tailrace", **options}
+        own = {key: f"{known_as[key]}-{number}" for key in NAMES_OF_A_MEMBER if key in known_as}
+        sources[name] = {**source, "librdkafka_options": {**options, **own}}
     return {**part, "sources": sources}
 
 

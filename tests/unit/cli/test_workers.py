@@ -135,12 +135,16 @@ def test_each_worker_has_a_folder_a_port_and_a_name_of_its_own(
 def test_options_of_the_client_stay_and_its_name_gets_the_number(
     settings: Settings, tmp_path: Path
 ) -> None:
-    options = {"client.id": "ours", "client.rack": "a"}
+    options = {"client.id": "ours", "client.rack": "a", "group.instance.id": "static"}
     source = {"type": "kafka", "librdkafka_options": options}
     paths = written(tmp_path, queue={**OF_QUEUE, "sources": {"queue": source}})
     [path] = write_parts(settings, divide(paths, 3))[2]
     kept = yaml.safe_load(path.read_text())["sources"]["queue"]["librdkafka_options"]
-    assert kept == {"client.id": "ours-2", "client.rack": "a"}
+    assert kept == {
+        "client.id": "ours-2",
+        "client.rack": "a",
+        "group.instance.id": "static-2",
+    }
 
 
 def test_workers_that_are_not_started_any_more_are_known_but_not_started(

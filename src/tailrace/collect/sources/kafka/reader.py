@@ -130,7 +130,9 @@ class Reader:
 
     def complain(self, error: KafkaError, what: str = "cannot read from Kafka now") -> None:
         """Tell what is wrong, once a minute; raises TailraceError where it does not pass."""
-        if error.fatal():
+        # In place of a message it comes without the mark: a member that another one with the same
+        # group.instance.id has shut out would stand still for ever.
+        if error.fatal() or error.code() == KafkaError._FATAL:
             raise TailraceError(f"cannot read from Kafka: {error.str()}")
         self._around.metrics.error("kafka")
         self._say(error.name(), what, problem=error.str())

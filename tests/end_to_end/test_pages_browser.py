@@ -161,6 +161,7 @@ def test_a_wrong_search_keeps_the_text_and_points_at_the_place(
     assert answer.status == 400
     expect(page.get_by_role("alert")).to_contain_text("')' of this '('")
     expect(page.locator("#q")).to_have_value("level:error (card")
+    expect(page.locator("#delivery")).to_be_visible()
     context.close()
 
 

@@ -108,6 +108,13 @@ def test_a_table_is_chosen_and_searched(browser: Browser, filled: WebSystem) -> 
         expect(page.locator("tr.row")).to_have_count(10)
         assert "table=mill.sacks" in page.url
         expect(page.locator("mark")).to_have_count(10)
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{filled.url}/?table=mill.sacks&q=(sack")
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.locator("#table option:checked")).to_have_text("sacks")
+    expect(page.locator("#table option")).to_have_count(2)
+    context.close()
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["scripts", "no scripts"])

@@ -96,6 +96,8 @@ async def explorer(
         hint=hint,
         settings=shared.settings,
         opened=row,
+        tables=around.tables if around else await _choice(shared, state.table),
+        delivery=around.delivery if around else await shared.collectors.delivery(),
         is_live=_can_be_live(state, page) and live != "0" and not opened,
     )
     status = status_of(problem) if problem else 200
@@ -146,12 +148,13 @@ async def _around(shared: Context, state: SearchState, query: LogQuery, now: dat
 
 
 async def _choice(shared: Context, shown: Table) -> tuple[Table, ...]:
-    """The tables to choose from; without an answer in time, those there should be."""
+    """The tables to choose from; without an answer, those there should be."""
     tables = shared.tables.all
     if len(tables) == 1:
         return tables
-    there = await _or_none(tables_there(shared.store, [table.name for table in tables]))
-    if there is None:
+    try:
+        there = await tables_there(shared.store, [table.name for table in tables])
+    except StoreError:
         return tables
     return tuple(table for table in tables if table is shown or table.name in there)
 

@@ -57,6 +57,7 @@ body.addEventListener("click", (event) => {
 
 const facets = document.getElementById("facets");
 if (facets && matchMedia("(max-width: 900px)").matches) facets.open = false;
+facets?.classList.add("folds");
 
 setUpBar();
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from matplotlib.image import imread
 
 from tailrace.packs.collatz.chains import chain
+from tailrace.packs.collatz.drawing import Drawing
 from tailrace.packs.collatz.pages import spans
-from tailrace.packs.collatz.picture import COLOURS, Theme, svg
-from tailrace.packs.collatz.raster import png
+from tailrace.packs.collatz.picture import COLOURS, Text, Theme, svg
+from tailrace.packs.collatz.raster import SHORT_TEXT, _kept, _Sheet, png
 from tailrace.packs.collatz.scene import (
     BOTTOM,
     HEIGHT,
@@ -91,6 +92,39 @@ def test_both_formats_have_the_size_and_the_colours_of_the_look(theme: Theme) ->
     for colour in (look.ground, look.grid, look.ink, look.mark, *look.lines):
         assert colour.encode() in drawn
         assert colour in colours
+
+
+def test_a_picture_is_the_same_when_its_texts_are_kept() -> None:
+    made = scene(27, scale="linear")
+    _kept.cache_clear()
+    first = png(made, COLOURS["light"])
+    assert _kept.cache_info().currsize > 10
+    dark = png(made, COLOURS["dark"])
+    assert png(made, COLOURS["light"]) == first != dark
+
+
+def test_kept_texts_stand_where_others_would() -> None:
+    """Ink of the same text, drawn with the picture and kept, begins and ends at the same pixels."""
+    for short, place in (("1,000", 100), ("5×10¹²", 250), ("Step number", 400)):
+        boxes = []
+        for text in (short, f"{short:<{SHORT_TEXT + 1}}"):
+            sheet = _Sheet()
+            sheet.write(Text(place, 200, text, "#000000", "start"))
+            inked = np.array([list(row[3::4]) for row in sheet.rows()]) > 60
+            boxes.append([np.flatnonzero(inked.any(axis))[[0, -1]].tolist() for axis in (0, 1)])
+        assert boxes[0] == boxes[1]
+        [[left, right], [upper, lower]] = boxes[0]
+        assert place <= left < right < place + 100
+        assert 185 < upper < lower < 205
+
+
+async def test_what_draws_png_is_loaded_once() -> None:
+    drawing = Drawing()
+    drawing.expect_png()
+    loading = drawing._loading
+    drawing.expect_png()
+    assert drawing._loading is loading is not None
+    assert (await loading).startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from tailrace.packs.collatz.chains import LARGEST_NUMBER
+from tailrace.packs.collatz.drawing import Drawing
 from tailrace.packs.collatz.scene import Points, Scale
 from tailrace.packs.collatz.stored import Chains, Number
 from tailrace.packs.host import Host
@@ -35,9 +36,10 @@ class Span:
 class Pages:
     """What browsers are given."""
 
-    def __init__(self, host: Host, chains: Chains) -> None:
+    def __init__(self, host: Host, chains: Chains, drawing: Drawing) -> None:
         self._host = host
         self._chains = chains
+        self._drawing = drawing
 
     def router(self) -> APIRouter:
         """Their routes; /docs has those of the API."""
@@ -64,6 +66,7 @@ class Pages:
             highest=[found[number] for number in highest if number in found],
             newest=newest,
         )
+        self._drawing.expect_png()
         return HTMLResponse(html, headers=_NO_CACHE)
 
     async def find(
@@ -108,6 +111,7 @@ class Pages:
             scale=scale,
             spans=spans(low, high, end),
         )
+        self._drawing.expect_png()
         return HTMLResponse(html, headers=_NO_CACHE)
 
 

@@ -7,7 +7,6 @@ need, more than JavaScript's own can hold.
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
@@ -16,9 +15,10 @@ from pydantic import BaseModel, Field
 
 from tailrace import __version__
 from tailrace.packs.collatz.chains import LARGEST_NUMBER, LARGEST_VALUE, check
+from tailrace.packs.collatz.drawing import Drawing
 from tailrace.packs.collatz.pages import Pages
-from tailrace.packs.collatz.picture import COLOURS, Theme, svg
-from tailrace.packs.collatz.scene import Points, Scale, compose
+from tailrace.packs.collatz.picture import Theme
+from tailrace.packs.collatz.scene import Scale
 from tailrace.packs.collatz.stored import Chains, Number
 from tailrace.packs.host import Host
 
@@ -76,7 +76,8 @@ def router(host: Host) -> APIRouter:
     """The pack's routes."""
     made = APIRouter()
     chains = Chains(host)
-    records, charts = Records(chains), Charts(chains)
+    drawing = Drawing()
+    records, charts = Records(chains), Charts(chains, drawing)
     made.add_api_route(
         "/longest_step_chain",
         records.longest,
@@ -118,7 +119,7 @@ def router(host: Host) -> APIRouter:
         responses={status: PROBLEMS[status] for status in (422, 503)},
         summary="A chain, computed and checked",
     )
-    made.include_router(Pages(host, chains).router())
+    made.include_router(Pages(host, chains, drawing).router())
     return made
 
 
@@ -160,8 +161,9 @@ class Records:
 class Charts:
     """Draws chains."""
 
-    def __init__(self, chains: Chains) -> None:
+    def __init__(self, chains: Chains, drawing: Drawing) -> None:
         self._chains = chains
+        self._drawing = drawing
 
     async def plot(
         self,
@@ -201,7 +203,7 @@ class Charts:
         }
         if headers["ETag"] in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
-        made = await asyncio.to_thread(_draw, kind, theme, scale, shown)
+        made = await self._drawing.draw(kind, theme, scale, shown)
         return Response(made, media_type=PICTURES[kind], headers=headers)
 
 
@@ -237,16 +239,6 @@ def _wants_svg(accept: str) -> bool:
     """Whether SVG is asked for and PNG would not do; a browser takes both."""
     kinds = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
     return "image/svg+xml" in kinds and not kinds & {"image/png", "image/*", "*/*"}
-
-
-def _draw(kind: str, theme: Theme, scale: Scale, chains: Sequence[tuple[int, Points]]) -> bytes:
-    scene = compose(chains, scale)
-    if kind == "svg":
-        return svg(scene, COLOURS[theme])
-    # matplotlib takes most of a second to load, which only a PNG needs.
-    from tailrace.packs.collatz.raster import png
-
-    return png(scene, COLOURS[theme])
 
 
 def _tag(*drawn: object) -> str:

@@ -15,16 +15,22 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
         yield cluster
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """A running engine with the tables of the pack `logs`."""
+@pytest.fixture(scope="session")
+def started_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """A running engine with the tables of the packs, which takes longer to start than most tests."""
     engine = engine_with_tables(tmp_path_factory.mktemp("engine"))
     with engine.process:
         yield engine
 
 
+@pytest.fixture(scope="module")
+def engine(started_engine: Engine) -> Engine:
+    """An engine that tests share and leave running, without anything of earlier files in its log tables."""
+    started_engine.clear()
+    return started_engine
+
+
 @pytest.fixture
 def empty_tables(engine: Engine) -> None:
-    """Nothing of earlier tests in the tables of `engine`."""
-    engine.execute("TRUNCATE TABLE logs.application_logs")
-    engine.execute("TRUNCATE TABLE logs.rejected")
+    """Nothing of earlier tests in the log tables of `engine`."""
+    engine.clear()

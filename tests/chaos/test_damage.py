@@ -1,7 +1,6 @@
 """What a broken disk leaves: the collector starts, what is good goes on, what is bad is kept aside."""
 
 import json
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -13,21 +12,15 @@ from tests.integration.collect_system import (
     HTTP,
     Collector,
     Engine,
-    engine_with_tables,
     eventually,
     pipeline,
 )
 
+pytestmark = pytest.mark.usefixtures("empty_tables")
+
 DEAD_ENGINE = "http://127.0.0.1:9"
 SEGMENTS = 5
 EVENTS_A_SEGMENT = 100
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = engine_with_tables(tmp_path / "engine")
-    yield engine
-    engine.process.stop()
 
 
 def events(segment: int) -> set[str]:

@@ -14,11 +14,12 @@ from tests.integration.collect_system import (
     HTTP,
     Collector,
     Engine,
-    engine_with_tables,
     eventually,
     pipeline,
 )
 from tests.needs import need
+
+pytestmark = pytest.mark.usefixtures("empty_tables")
 
 DEAD_ENGINE = "http://127.0.0.1:9"
 DISK_BYTES = 40 * 1024**2
@@ -36,13 +37,6 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     need(done.returncode == 0, f"cannot mount a small file system: {done.stderr.strip()}")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = engine_with_tables(tmp_path / "engine")
-    yield engine
-    engine.process.stop()
 
 
 class Ballast:

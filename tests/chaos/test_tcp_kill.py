@@ -1,15 +1,11 @@
 """kill -9 of a collector that could not deliver anything yet."""
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.integration.collect_system import (
     TCP,
     Collector,
     Engine,
-    engine_with_tables,
     eventually,
     pipeline,
 )
@@ -17,13 +13,6 @@ from tests.integration.collect_system import (
 
 def rows_in(engine: Engine) -> int:
     return int(engine.value("SELECT toUInt32(count()) FROM logs.application_logs"))
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = engine_with_tables(tmp_path / "engine")
-    yield engine
-    engine.process.stop()
 
 
 def test_what_tcp_brought_into_the_buffer_survives_a_kill(engine: Engine, tmp_path: Path) -> None:

@@ -69,6 +69,11 @@ class Engine:
         with urlopen(Request(f"{self.url}/", sql.encode())):
             pass
 
+    def clear(self) -> None:
+        """Take every row out of the log tables."""
+        self.execute("TRUNCATE TABLE logs.application_logs")
+        self.execute("TRUNCATE TABLE logs.rejected")
+
 
 def engine_with_tables(data_dir: Path) -> Engine:
     """Start an engine and set up its tables."""
@@ -166,11 +171,14 @@ def pipeline(engine_url: str, **sources: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def eventually(condition: Callable[[], Any], what: str, within_secs: float = WITHIN_SECS) -> Any:
-    """The condition's value, once it is true."""
+    """The condition's value, once it is true. What takes long is asked for less and less often: the
+    question is mostly a query, which takes its time from what is waited for."""
     deadline = time.monotonic() + within_secs
+    pause_secs = 0.01
     while True:
         value = condition()
         if value:
             return value
         assert time.monotonic() < deadline, f"waited {within_secs:g} s for {what}"
-        time.sleep(0.02)
+        time.sleep(pause_secs)
+        pause_secs = min(1.3 * pause_secs, 0.1)

@@ -11,7 +11,6 @@ from tests.integration.collect_system import (
     TCP,
     Collector,
     Engine,
-    engine_with_tables,
     eventually,
     pipeline,
 )
@@ -32,11 +31,6 @@ class IntakeSystem:
         """The address of the pages."""
         return self.web.url
 
-    def clear(self) -> None:
-        """Take every row away."""
-        self.engine.execute("TRUNCATE TABLE logs.application_logs")
-        self.engine.execute("TRUNCATE TABLE logs.rejected")
-
     def wait_for(self, rows: int, table: str = "application_logs") -> None:
         """Wait until the table has that many rows; it must not have more."""
         count = f"SELECT count() FROM logs.{table}"
@@ -51,13 +45,10 @@ class IntakeSystem:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[IntakeSystem]:
-    """Everything, stopped at the end."""
-    engine = engine_with_tables(folder / "engine")
-    with (
-        engine.process,
-        Collector(pipeline(engine.url, http=HTTP, tcp=TCP), folder / "collector") as collector,
-    ):
+def running(engine: Engine, folder: Path) -> Iterator[IntakeSystem]:
+    """A collector and pages over an engine, stopped at the end."""
+    configuration = pipeline(engine.url, http=HTTP, tcp=TCP)
+    with Collector(configuration, folder / "collector") as collector:
         environment = {
             "TAILRACE_CLICKHOUSE_URL": engine.url,
             "TAILRACE_INTAKE_HTTP": f"127.0.0.1:{collector.ports['http']}",

@@ -27,8 +27,7 @@ def collector(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture(params=["tcp", "http"])
 def way(request: pytest.FixtureRequest, engine: Engine) -> str:
-    engine.execute("TRUNCATE TABLE logs.application_logs")
-    engine.execute("TRUNCATE TABLE logs.rejected")
+    engine.clear()
     return str(request.param)
 
 

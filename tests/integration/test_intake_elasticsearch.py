@@ -13,27 +13,16 @@ import pytest
 from elasticsearch import Elasticsearch
 from elasticsearch.helpers import BulkIndexError, bulk
 
-from tests.integration.intake_system import IntakeSystem, running
+from tests.integration.intake_system import IntakeSystem
 from tests.needs import need_program
 
 EVENTS = 10_000
 START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IntakeSystem]:
-    with running(tmp_path_factory.mktemp("intake")) as started:
-        yield started
-
-
-@pytest.fixture(autouse=True)
-def _cleared(system: IntakeSystem) -> None:
-    system.clear()
-
-
 @pytest.fixture
-def client(system: IntakeSystem) -> Iterator[Elasticsearch]:
-    with Elasticsearch(f"{system.url}/elasticsearch", http_compress=True) as made:
+def client(intake: IntakeSystem) -> Iterator[Elasticsearch]:
+    with Elasticsearch(f"{intake.url}/elasticsearch", http_compress=True) as made:
         yield made
 
 
@@ -53,12 +42,12 @@ def documents() -> Iterator[dict[str, Any]]:
         }
 
 
-def test_the_official_client(system: IntakeSystem, client: Elasticsearch) -> None:
+def test_the_official_client(intake: IntakeSystem, client: Elasticsearch) -> None:
     assert client.info()["tagline"] == "You Know, for Search"
     assert client.ping()
     assert bulk(client, documents(), chunk_size=2500) == (EVENTS, [])
-    system.wait_for(EVENTS)
-    (found,) = system.engine.query(
+    intake.wait_for(EVENTS)
+    (found,) = intake.engine.query(
         "SELECT count() AS events, uniqExact(message) AS messages, "
         "countIf(message = concat('event ', attributes['order'], ': ünïcode \"quoted\"')) AS whole, "
         "countIf(log_level = 'ERROR') AS levels, countIf(source = 'payment') AS sources, "
@@ -69,11 +58,11 @@ def test_the_official_client(system: IntakeSystem, client: Elasticsearch) -> Non
         "FROM logs.application_logs"
     )
     assert {name: int(value) for name, value in found.items()} == dict.fromkeys(found, EVENTS)
-    assert int(system.engine.value("SELECT count() FROM logs.rejected")) == 0
+    assert int(intake.engine.value("SELECT count() FROM logs.rejected")) == 0
 
 
 def test_the_official_client_sees_what_is_refused(
-    system: IntakeSystem, client: Elasticsearch
+    intake: IntakeSystem, client: Elasticsearch
 ) -> None:
     actions: list[bytes | str | dict[str, Any]] = [
         {"_index": "shop", "message": "kept"},
@@ -85,13 +74,13 @@ def test_the_official_client_sees_what_is_refused(
     refused = raised.value.errors
     assert [next(iter(item)) for item in refused] == ["delete", "update"]
     assert client.index(index="shop", document={"message": "single"})["result"] == "created"
-    system.wait_for(2)
-    assert {row["message"] for row in system.rows("message")} == {"kept", "single"}
+    intake.wait_for(2)
+    assert {row["message"] for row in intake.rows("message")} == {"kept", "single"}
 
 
-def test_filebeats_requests(system: IntakeSystem) -> None:
+def test_filebeats_requests(intake: IntakeSystem) -> None:
     """In the order in which Filebeat 8 and 9 send them."""
-    with httpx.Client(base_url=f"{system.url}/elasticsearch") as filebeat:
+    with httpx.Client(base_url=f"{intake.url}/elasticsearch") as filebeat:
         for path in ("/", "/_license?human=false", "/_ilm/policy/filebeat"):
             assert filebeat.get(path).status_code == 200
         assert filebeat.head("/_index_template/filebeat-9.0.0").status_code == 200
@@ -110,15 +99,15 @@ def test_filebeats_requests(system: IntakeSystem) -> None:
             headers={"Content-Encoding": "gzip", "Content-Type": "application/json"},
         )
     assert answer.text == '{"errors":false,"items":[{"create":{"status":201}}]}'
-    system.wait_for(1)
-    (row,) = system.rows()
+    intake.wait_for(1)
+    (row,) = intake.rows()
     assert row["log_level"] == "WARNING"
     assert row["host"] == "web-1"
     assert row["timestamp"] == "2026-11-22 10:42:15.118000000"
     assert row["attributes"]["log.file.path"] == "/var/log/app.log"
 
 
-def test_curl(system: IntakeSystem, tmp_path: Path) -> None:
+def test_curl(intake: IntakeSystem, tmp_path: Path) -> None:
     body = tmp_path / "bulk"
     body.write_bytes(b'{"index":{}}\n{"level":"fatal","msg":"by curl"}\n{"index":{}}\n{"a":\n')
     done = subprocess.run(
@@ -129,14 +118,14 @@ def test_curl(system: IntakeSystem, tmp_path: Path) -> None:
             "Content-Type: application/x-ndjson",
             "--data-binary",
             f"@{body}",
-            f"{system.url}/elasticsearch/shop/_bulk",
+            f"{intake.url}/elasticsearch/shop/_bulk",
         ],
         check=True,
         capture_output=True,
     )
     assert [item["index"]["status"] for item in json.loads(done.stdout)["items"]] == [201, 201]
-    system.wait_for(1)
-    system.wait_for(1, "rejected")
-    (row,) = system.rows()
+    intake.wait_for(1)
+    intake.wait_for(1, "rejected")
+    (row,) = intake.rows()
     assert (row["log_level"], row["message"]) == ("CRITICAL", "by curl")
     assert row["attributes"] == {"_index": "shop"}

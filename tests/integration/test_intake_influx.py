@@ -1,6 +1,5 @@
 """Influx's own clients for Python, of both versions: every point is an event with its fields."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import httpx
@@ -12,26 +11,15 @@ from influxdb_client.client.write.point import Point
 from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 
-from tests.integration.intake_system import IntakeSystem, running
+from tests.integration.intake_system import IntakeSystem
 
 EVENTS = 10_000
 START = int(datetime(2026, 11, 22, 10, 0, tzinfo=UTC).timestamp()) * 1000
 
 
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IntakeSystem]:
-    with running(tmp_path_factory.mktemp("intake")) as started:
-        yield started
-
-
-@pytest.fixture(autouse=True)
-def _cleared(system: IntakeSystem) -> None:
-    system.clear()
-
-
-def check_all(system: IntakeSystem) -> None:
-    system.wait_for(EVENTS)
-    (found,) = system.engine.query(
+def check_all(intake: IntakeSystem) -> None:
+    intake.wait_for(EVENTS)
+    (found,) = intake.engine.query(
         "SELECT count() AS events, uniqExact(attributes['order']) AS orders, "
         "countIf(source = 'sales report') AS sources, countIf(host = 'pay-3') AS hosts, "
         "countIf(attributes['shop'] = 'Ålesund, \"centre\"') AS tags, "
@@ -44,7 +32,7 @@ def check_all(system: IntakeSystem) -> None:
         "FROM logs.application_logs"
     )
     assert {name: int(value) for name, value in found.items()} == dict.fromkeys(found, EVENTS)
-    assert int(system.engine.value("SELECT count() FROM logs.rejected")) == 0
+    assert int(intake.engine.value("SELECT count() FROM logs.rejected")) == 0
 
 
 def fields(number: int) -> dict[str, object]:
@@ -54,8 +42,8 @@ def fields(number: int) -> dict[str, object]:
 TAGS = {"host": "pay-3", "shop": 'Ålesund, "centre"'}
 
 
-def test_the_client_of_version_1(system: IntakeSystem) -> None:
-    port = int(system.url.rsplit(":", 1)[1])
+def test_the_client_of_version_1(intake: IntakeSystem) -> None:
+    port = int(intake.url.rsplit(":", 1)[1])
     client = ClientV1("127.0.0.1", port, "user", "password", "sales", gzip=True)
     assert client.ping()
     client.create_database("sales")
@@ -74,10 +62,10 @@ def test_the_client_of_version_1(system: IntakeSystem) -> None:
         client.write(["cpu"], {"db": "sales"}, protocol="line")
     assert raised.value.code == 400
     client.close()
-    check_all(system)
+    check_all(intake)
 
 
-def test_the_client_of_version_2(system: IntakeSystem) -> None:
+def test_the_client_of_version_2(intake: IntakeSystem) -> None:
     points = []
     for number in range(EVENTS):
         point = Point("sales report").time(START + number, "ms")  # type: ignore[no-untyped-call]
@@ -86,39 +74,39 @@ def test_the_client_of_version_2(system: IntakeSystem) -> None:
         for name, value in fields(number).items():
             point.field(name, value)
         points.append(point)
-    with ClientV2(system.url, token="any", org="acme", enable_gzip=True) as client:
+    with ClientV2(intake.url, token="any", org="acme", enable_gzip=True) as client:
         assert client.ping()
-        assert httpx.get(f"{system.url}/health").json()["status"] == "pass"
+        assert httpx.get(f"{intake.url}/health").json()["status"] == "pass"
         with client.write_api(write_options=SYNCHRONOUS) as writing:
             for start in range(0, EVENTS, 2500):
                 writing.write("sales", record=points[start : start + 2500], write_precision="ms")
             with pytest.raises(ApiException) as raised:
                 writing.write("sales", record=["cpu"])
     assert raised.value.status == 400
-    check_all(system)
+    check_all(intake)
 
 
-def test_the_client_of_version_2_with_a_user_and_a_password(system: IntakeSystem) -> None:
+def test_the_client_of_version_2_with_a_user_and_a_password(intake: IntakeSystem) -> None:
     """It signs in before it writes, and out at its end."""
-    with ClientV2(system.url, username="user", password="password", org="-") as client:
+    with ClientV2(intake.url, username="user", password="password", org="-") as client:
         with client.write_api(write_options=SYNCHRONOUS) as writing:
             writing.write("sales", record="sales,host=pay-3 order=1i")
-    system.wait_for(1)
-    (row,) = system.rows()
+    intake.wait_for(1)
+    (row,) = intake.rows()
     assert (row["source"], row["host"], row["attributes"]) == ("sales", "pay-3", {"order": "1"})
 
 
-def test_telegrafs_requests(system: IntakeSystem) -> None:
+def test_telegrafs_requests(intake: IntakeSystem) -> None:
     """In the order in which Telegraf's output for version 1 sends them."""
-    with httpx.Client(base_url=system.url) as telegraf:
+    with httpx.Client(base_url=intake.url) as telegraf:
         created = telegraf.post("/query", data={"q": 'CREATE DATABASE "telegraf"'})
         assert created.json() == {"results": [{"statement_id": 0}]}
         lines = b"cpu,cpu=cpu0,host=web-1 usage_idle=98.2,usage_user=1.1 1763808135000000000\n"
         answer = telegraf.post("/write", params={"db": "telegraf"}, content=lines + b"bad\n")
     assert answer.status_code == 400
     assert answer.json()["error"].startswith("partial write: unable to parse 'bad'")
-    system.wait_for(1)
-    (row,) = system.rows()
+    intake.wait_for(1)
+    (row,) = intake.rows()
     assert (row["source"], row["host"]) == ("cpu", "web-1")
     assert row["message"] == "usage_idle=98.2 usage_user=1.1"
     assert row["timestamp"] == "2025-11-22 10:42:15.000000000"

@@ -1,7 +1,6 @@
 """Loki's clients: batches in JSON and protobuf, and Python's logging handler; all in their columns."""
 
 import logging
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import httpx
@@ -10,23 +9,12 @@ import pytest
 from logging_loki import LokiHandler
 
 from tests.golden.protocols.loki_wire import push_request, snap
-from tests.integration.intake_system import IntakeSystem, running
+from tests.integration.intake_system import IntakeSystem
 
 EVENTS = 10_000
 BATCH = 1000
 START = int(datetime(2026, 11, 22, 10, 0, tzinfo=UTC).timestamp())
 LABELS = {"level": "warn", "service_name": "payment", "hostname": "pay-3", "filename": "/a.log"}
-
-
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IntakeSystem]:
-    with running(tmp_path_factory.mktemp("intake")) as started:
-        yield started
-
-
-@pytest.fixture(autouse=True)
-def _cleared(system: IntakeSystem) -> None:
-    system.clear()
 
 
 def line(number: int) -> str:
@@ -49,14 +37,14 @@ def protobuf_batch(numbers: range) -> bytes:
     ("kind", "batch"),
     [("application/json", json_batch), ("application/x-protobuf", protobuf_batch)],
 )
-def test_batches(system: IntakeSystem, kind: str, batch: type[bytes]) -> None:
+def test_batches(intake: IntakeSystem, kind: str, batch: type[bytes]) -> None:
     with httpx.Client(headers={"Content-Type": kind}) as client:
         for start in range(0, EVENTS, BATCH):
             body = batch(range(start, start + BATCH))
-            answer = client.post(f"{system.url}/loki/api/v1/push", content=body)
+            answer = client.post(f"{intake.url}/loki/api/v1/push", content=body)
             assert answer.status_code == 204, answer.text
-    system.wait_for(EVENTS)
-    (found,) = system.engine.query(
+    intake.wait_for(EVENTS)
+    (found,) = intake.engine.query(
         "SELECT count() AS events, uniqExact(message) AS messages, "
         "countIf(message = concat('event ', attributes['order'], ': ünïcode')) AS whole, "
         "countIf(log_level = 'WARNING') AS levels, countIf(source = 'payment') AS sources, "
@@ -66,13 +54,13 @@ def test_batches(system: IntakeSystem, kind: str, batch: type[bytes]) -> None:
         "FROM logs.application_logs"
     )
     assert {name: int(value) for name, value in found.items()} == dict.fromkeys(found, EVENTS)
-    assert int(system.engine.value("SELECT count() FROM logs.rejected")) == 0
+    assert int(intake.engine.value("SELECT count() FROM logs.rejected")) == 0
 
 
-def test_the_handler_of_pythons_logging(system: IntakeSystem) -> None:
+def test_the_handler_of_pythons_logging(intake: IntakeSystem) -> None:
     """It sends a request an event, and says so on standard error when one fails."""
     handler = LokiHandler(
-        url=f"{system.url}/loki/api/v1/push", tags={"application": "shop"}, version="1"
+        url=f"{intake.url}/loki/api/v1/push", tags={"application": "shop"}, version="1"
     )
     logger = logging.getLogger("shop.cart")
     logger.addHandler(handler)
@@ -80,22 +68,22 @@ def test_the_handler_of_pythons_logging(system: IntakeSystem) -> None:
         logger.error("event %d", number, extra={"tags": {"order": str(number)}})
     logger.removeHandler(handler)
     handler.emitter.close()
-    system.wait_for(100)
-    rows = system.rows()
+    intake.wait_for(100)
+    rows = intake.rows()
     assert [row["message"] for row in rows] == [f"event {number}" for number in range(100)]
     assert [row["attributes"]["order"] for row in rows] == [str(number) for number in range(100)]
     assert {(row["log_level"], row["source"]) for row in rows} == {("ERROR", "shop.cart")}
     assert {row["attributes"]["application"] for row in rows} == {"shop"}
 
 
-def test_a_line_with_an_impossible_time_is_kept_apart(system: IntakeSystem) -> None:
+def test_a_line_with_an_impossible_time_is_kept_apart(intake: IntakeSystem) -> None:
     values = [["1763808135118000000", "good"], ["soon", "bad"]]
     body = orjson.dumps({"streams": [{"stream": {"app": "shop"}, "values": values}]})
-    answer = httpx.post(f"{system.url}/loki/api/v1/push", content=body)
+    answer = httpx.post(f"{intake.url}/loki/api/v1/push", content=body)
     assert answer.status_code == 204
-    system.wait_for(1)
-    system.wait_for(1, "rejected")
+    intake.wait_for(1)
+    intake.wait_for(1, "rejected")
     assert "cannot read the timestamp 'soon'" in str(
-        system.engine.value("SELECT reason FROM logs.rejected")
+        intake.engine.value("SELECT reason FROM logs.rejected")
     )
-    assert httpx.get(f"{system.url}/loki/ready").status_code == 200
+    assert httpx.get(f"{intake.url}/loki/ready").status_code == 200

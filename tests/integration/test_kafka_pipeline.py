@@ -1,11 +1,10 @@
 """Events through a real Kafka and back, with the fields that Vector adds; what fails on the way."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from tests.integration.collect_system import (
@@ -13,17 +12,9 @@ from tests.integration.collect_system import (
     TCP,
     Collector,
     Engine,
-    engine_with_tables,
     eventually,
 )
 from tests.kafka_cluster import KafkaCluster
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = engine_with_tables(tmp_path_factory.mktemp("engine"))
-    with engine.process:
-        yield engine
 
 
 def reading(

@@ -18,17 +18,11 @@ from tests.integration.collect_system import (
     HTTP,
     Collector,
     Engine,
-    engine_with_tables,
     eventually,
     pipeline,
 )
 
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = engine_with_tables(tmp_path_factory.mktemp("engine"))
-    yield engine
-    engine.process.stop()
+pytestmark = pytest.mark.usefixtures("empty_tables")
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +30,6 @@ def collector(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder = tmp_path_factory.mktemp("collector")
     with Collector(pipeline(engine.url, http=HTTP), folder) as collector:
         yield collector
-
-
-@pytest.fixture(autouse=True)
-def _empty(engine: Engine) -> None:
-    engine.execute("TRUNCATE TABLE logs.rejected")
-    engine.execute("TRUNCATE TABLE logs.application_logs")
 
 
 def run(engine: Engine, *arguments: str, code: int = 0, **environment: str) -> str:

@@ -12,13 +12,13 @@ unconfirmed.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from tailrace.cli._senders import Retrying, shown
+from tailrace.cli._senders import Retrying, shown, split_target
 from tailrace.errors import UsageError
 from tailrace.kafka import SILENT, check_security, explain, security_of
 from tailrace.packs.generator import Keys
@@ -46,7 +46,7 @@ class KafkaTarget:
     @classmethod
     def read(cls, target: str) -> "KafkaTarget":
         """From `kafka://HOST:PORT/TOPIC?…`."""
-        parts = urlsplit(target)
+        parts = split_target(target)
         topic = parts.path.strip("/")
         said = dict(parse_qsl(parts.query))
         options = {name: value for name, value in said.items() if "." in name}
@@ -88,7 +88,7 @@ class KafkaSender:
         self._target = target
         self._patience = patience
         self._keys = keys
-        self._retrying = Retrying(target.name, patience)
+        self._retrying = Retrying(target.name, patience, "a broker")
         self._partitions = 0
         self._under_way = 0
         self._refused = ""

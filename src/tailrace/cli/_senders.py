@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
@@ -33,9 +33,19 @@ IN_FLIGHT_BYTES = 8 * 1024**2
 """What the kernels of both sides may hold of a TCP connection; more than usual limits allow."""
 
 
+def split_target(target: str) -> SplitResult:
+    """The parts of a target; UsageError for brackets that belong to no address."""
+    try:
+        return urlsplit(target)
+    except ValueError as error:
+        raise UsageError(
+            f"cannot send to {target.rpartition('@')[2]!r}: {error}. Write [::1]:PORT"
+        ) from error
+
+
 def shown(target: str) -> str:
     """A target as people and logs may see it: without a password, and settings behind its `?`."""
-    parts = urlsplit(target)
+    parts = split_target(target)
     if not parts.netloc:
         return target
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
@@ -43,7 +53,7 @@ def shown(target: str) -> str:
 
 def open_sender(target: str, patience: Patience) -> Sender:
     """The sender for `tcp://HOST:PORT`, `http://…`, `https://…`, `-` or the path of a file."""
-    parts = urlsplit(target)
+    parts = split_target(target)
     if target == "-":
         return StreamSender(sys.stdout.buffer, "standard output")
     if parts.scheme == "tcp":
@@ -101,9 +111,10 @@ class StreamSender:
 class Retrying:
     """Waits between tries, says once why, and gives up in the end."""
 
-    def __init__(self, target: str, patience: Patience) -> None:
+    def __init__(self, target: str, patience: Patience, taker: str = "the collector") -> None:
         self._target = shown(target)
         self._patience = patience
+        self._taker = taker
         self._delay_secs = FIRST_DELAY_SECS
         self._since: float | None = None
 
@@ -123,7 +134,7 @@ class Retrying:
         if now - self._since >= self._patience.give_up_secs:
             raise GaveUpError(
                 f"cannot send to {self._target}: {why}; gave up after "
-                f"{self._patience.give_up_secs:g} s. Is the collector running?"
+                f"{self._patience.give_up_secs:g} s. Is {self._taker} running?"
             )
         if self._patience.stop.wait(self._delay_secs if wait_secs is None else wait_secs):
             raise GaveUpError(f"cannot send to {self._target}: {why}; stopped while trying")

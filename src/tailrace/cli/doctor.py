@@ -194,8 +194,8 @@ def _page_problem(url: str) -> str:
 
 
 def _port_problem(address: str) -> str:
-    parts = urlsplit(f"tcp://{address}")
     try:
+        parts = urlsplit(f"tcp://{address}")
         with socket.create_connection((parts.hostname or "", parts.port or 0), ANSWER_SECS):
             return ""
     except (OSError, ValueError) as error:

@@ -232,8 +232,8 @@ def listeners(
 
 
 def _intake(setting: str, address: str) -> Listener:
-    parts = urlsplit(f"tcp://{address}")
     try:
+        parts = urlsplit(f"tcp://{address}")
         host, port = parts.hostname, parts.port
     except ValueError:
         host = port = None

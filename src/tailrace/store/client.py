@@ -15,10 +15,10 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Self, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
@@ -107,12 +107,7 @@ class Store:
     """A ClickHouse, by its HTTP address. Close it, or use it as a context manager."""
 
     def __init__(self, address: str, user: str = "", password: str = "") -> None:
-        parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UsageError(
-                f"cannot use {address!r} as ClickHouse's address: give http://HOST:PORT or "
-                "https://HOST:PORT (TAILRACE_CLICKHOUSE_URL)"
-            )
+        parts = _parts_of(address)
         self.address = address
         self._options: dict[str, Any] = {
             "host": parts.hostname,
@@ -310,6 +305,19 @@ class Stream:
     columns: tuple[str, ...]
     types: tuple[str, ...]
     blocks: Iterator[list[tuple[Any, ...]]]
+
+
+def _parts_of(address: str) -> SplitResult:
+    """The parts of ClickHouse's address; UsageError for one that cannot be."""
+    # urlsplit and the port raise ValueError for what is none.
+    with suppress(ValueError):
+        parts = urlsplit(address)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return parts
+    raise UsageError(
+        f"cannot use {address!r} as ClickHouse's address: give http://HOST:PORT or "
+        "https://HOST:PORT (TAILRACE_CLICKHOUSE_URL)"
+    )
 
 
 def _settings(

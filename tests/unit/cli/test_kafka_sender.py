@@ -70,6 +70,7 @@ def test_a_target_says_where_and_how() -> None:
     [
         "kafka://a:1",
         "kafka:///t",
+        "kafka://[::1/t",
         "kafka://a:1/t?partitions=0",
         "kafka://a:1/t?replication_factor=x",
         "kafka://a:1/t?replicas=3",

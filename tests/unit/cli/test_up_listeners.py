@@ -1,5 +1,6 @@
 """What `up` looks at before it starts anything: the addresses of the packs that run."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -39,10 +40,13 @@ def test_each_workers_own_port_is_looked_at_where_there_are_further_collectors()
     assert [one.port for one in alone if one.setting == "TAILRACE_COLLECTOR_PORT"] == [7000]
 
 
-def test_an_address_that_is_none_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLLATZ_TCP", "nine thousand")
+@pytest.mark.parametrize("address", ["nine thousand", "[::1", "a:99999"])
+def test_an_address_that_is_none_is_refused_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("COLLATZ_TCP", address)
     settings = Settings.read()
-    with pytest.raises(UsageError, match="COLLATZ_TCP='nine thousand'"):
+    with pytest.raises(UsageError, match=re.escape(f"COLLATZ_TCP={address!r}")):
         listeners(settings, find_packs(settings, ["collatz"]))
 
 

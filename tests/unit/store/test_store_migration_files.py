@@ -57,7 +57,13 @@ def test_only_settings_that_are_numbers_can_be_put_in(tmp_path: Path, name: str)
         list(migration.statements(Settings.read(clickhouse_password="1")))
 
 
-@pytest.mark.parametrize("address", ["", "localhost:8123", "tcp://localhost:9000", "http://"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("", "localhost:8123", "tcp://localhost:9000", "http://"),
+        *("http://[::1", "http://a:99999", "http://a:b", "http://a:0"),
+    ],
+)
 def test_an_address_that_is_not_http_is_refused(address: str) -> None:
     with pytest.raises(UsageError, match="TAILRACE_CLICKHOUSE_URL"):
         Store(address)

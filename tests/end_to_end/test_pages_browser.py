@@ -293,6 +293,36 @@ def test_every_page_says_which_keys_it_has(browser: Browser, filled: WebSystem, 
             page.keyboard.press("d" if path == "/streams" else "s")
 
 
+UNNAMED = """() => {
+    const found = [];
+    const named = (one) => one.getAttribute("aria-label") || one.labels?.[0]?.textContent.trim()
+        || one.textContent.trim() || one.querySelector("title");
+    for (const one of document.querySelectorAll("button, a, summary, select, input:not([type=hidden])"))
+        if (!one.hidden && !named(one)) found.push(one.outerHTML);
+    for (const one of document.querySelectorAll("th, [role=img], [role=region], nav, dialog"))
+        if (!one.hidden && !named(one)) found.push(one.outerHTML);
+    for (const name of ["h1", "main"])
+        if (document.querySelectorAll(name).length !== 1) found.push(`not one ${name}`);
+    const ids = [...document.querySelectorAll("[id]")].map((one) => one.id);
+    found.push(...ids.filter((id, at) => ids.indexOf(id) !== at));
+    return found;
+}"""
+
+
+@pytest.mark.parametrize("path", ["/", "/?q=(", "/dashboards", "/dashboards/logs", "/streams"])
+def test_everything_has_a_name_for_those_who_hear_it(
+    browser: Browser, filled: WebSystem, path: str
+) -> None:
+    page = browser.new_page()
+    page.goto(f"{filled.url}{path}")
+    expect(page.locator(".card[aria-busy=true]")).to_have_count(0)
+    if path == "/":
+        page.locator("tr.row td.message").first.click()
+        expect(page.locator("tr.opened .close")).to_be_visible()
+    assert page.evaluate(UNNAMED) == []
+    page.close()
+
+
 def test_what_scripts_bring_has_its_place_before(browser: Browser, filled: WebSystem) -> None:
     places = """() => [...document.querySelectorAll(".top nav, .delivery, #q, .range, .search > button")]
         .map((one) => JSON.stringify(one.getBoundingClientRect()))"""

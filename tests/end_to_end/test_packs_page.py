@@ -79,6 +79,9 @@ def test_the_pack_of_the_page_works(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         url = f"http://127.0.0.1:{system.web_port}/dashboards/nginx"
         with urllib.request.urlopen(url, timeout=60) as response:
             assert "Bytes by path" in response.read().decode()
+        found = system.get_json("/api/v1/logs?table=nginx.requests&q=missing+status:404&limit=3")
+        assert isinstance(found["rows"], list)
+        assert {row["path"] for row in found["rows"]} == {"/missing"}
         assert "/nginx/paths" in str(system.get_json("/openapi.json")["paths"])
     assert f"nginx in:  file {tmp_path}/data/access.log" in (tmp_path / "data.log").read_text()
 

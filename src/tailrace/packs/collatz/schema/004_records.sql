@@ -1,13 +1,14 @@
 -- What stands out, at any number of chains. `chains` is in the order of numbers; its projections have the
 -- same rows in the order of what they reached and of when they came, so that the first few are read from
--- their end. A row is of what came of a chain at once: whoever reads the first must see whose they are.
+-- their end; bitNot, for of those that are equal the smallest number is the first. A row is of what came of
+-- a chain at once: whoever reads the first must see whose they are.
 -- 'rebuild': a projection is made anew when parts are merged, since their rows become fewer.
 ALTER TABLE rikstv.chains MODIFY SETTING deduplicate_merge_projection_mode = 'rebuild';
 
 ALTER TABLE rikstv.chains
-    ADD PROJECTION IF NOT EXISTS by_steps (SELECT steps, number ORDER BY steps, number),
-    ADD PROJECTION IF NOT EXISTS by_highest (SELECT highest, number ORDER BY highest, number),
-    ADD PROJECTION IF NOT EXISTS by_first_at (SELECT first_at, number ORDER BY first_at, number);
+    ADD PROJECTION IF NOT EXISTS by_steps (SELECT steps, number ORDER BY steps, bitNot(number)),
+    ADD PROJECTION IF NOT EXISTS by_highest (SELECT highest, number ORDER BY highest, bitNot(number)),
+    ADD PROJECTION IF NOT EXISTS by_first_at (SELECT first_at, number ORDER BY first_at, bitNot(number));
 
 -- In the background; a part that has none yet is read whole.
 ALTER TABLE rikstv.chains

@@ -158,7 +158,7 @@ class EventRenderer:
         self._source_type = config.type
         self._is_json = config.codec == "json"
         self._decode = decode
-        self._timestamp = lru_cache(4096)(as_timestamp)
+        self._timestamp = lru_cache(4096)(_timestamp)
 
     def __call__(self, messages: Sequence[Message]) -> list[Frames]:
         """Frames in the order of the messages."""
@@ -179,7 +179,7 @@ class EventRenderer:
         if len(values) < len(messages):
             messages = [message for message in messages if message.value()]
         try:
-            timestamps = [self._timestamp_of(message) for message in messages]
+            timestamps = [self._timestamp(*message.timestamp()) for message in messages]
             events = self._events(values)
         except (DecodeError, _NotOneEventError):
             return None
@@ -199,15 +199,6 @@ class EventRenderer:
         if any(len(events) != 1 for events in decoded):
             raise _NotOneEventError
         return [events[0] for events in decoded]
-
-    def _timestamp_of(self, message: Message) -> str:
-        kind, milliseconds = message.timestamp()
-        if kind == NO_TIMESTAMP:
-            raise _NotOneEventError
-        try:
-            return self._timestamp(milliseconds)
-        except (ValueError, OverflowError, OSError):  # beyond the years that there are
-            raise _NotOneEventError from None
 
 
 class _NotOneEventError(Exception):
@@ -238,10 +229,8 @@ class _Fields:
         if self._offset:
             fields[self._offset] = message.offset()
         if self._headers:
-            headers = message.headers() or ()
-            fields[self._headers] = {
-                name: _text(value) for name, value in headers if value is not None
-            }
+            headers = message.headers()
+            fields[self._headers] = _texts(headers) if headers else {}
 
 
 def renderer(config: KafkaConfig, decode: Decode) -> Render:
@@ -259,7 +248,7 @@ def _plain_objects(values: Sequence[bytes]) -> list[Event]:
         events = [orjson.loads(value) for value in values]
     except orjson.JSONDecodeError:
         return []
-    are_objects = all(type(event) is dict for event in events)
+    are_objects = set(map(type, events)) <= {dict}
     return [] if not are_objects or is_read_otherwise(b"\n".join(values), values) else events
 
 
@@ -293,6 +282,19 @@ def _too_long(line: bytes, message: Message) -> Frames:
 def _timestamp_ms(message: Message) -> int | None:
     kind, milliseconds = message.timestamp()
     return None if kind == NO_TIMESTAMP else milliseconds
+
+
+def _timestamp(kind: int, milliseconds: int) -> str:
+    if kind == NO_TIMESTAMP:
+        raise _NotOneEventError
+    try:
+        return as_timestamp(milliseconds)
+    except (ValueError, OverflowError, OSError):  # beyond the years that there are
+        raise _NotOneEventError from None
+
+
+def _texts(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, str]:
+    return {name: value.decode("utf-8", "replace") for name, value in headers if value is not None}
 
 
 def _text(data: bytes | None) -> str | None:

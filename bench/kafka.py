@@ -3,8 +3,9 @@
     python -m bench.kafka --messages 3000000
 
 The topic is filled first, by a producer that is not measured; then a collector of a new group reads it
-into a table of four columns, and one of another group into those of the pack `collatz`, with all that
-follows there from a message. Beside it, on the same engine and topic, a consumer that inserts each
+into a table of four columns, messages as they are, one of another group into the same table with the
+fields that each event gets unless they are switched off, and one into the tables of the pack `collatz`,
+with all that follows there from a message. Beside it, on the same engine and topic, a consumer that inserts each
 message by itself, as many do. Rates are by the clock; CPU time says what each part took of it.
 """
 
@@ -37,6 +38,7 @@ SCRIPT = Path(__file__).parents[1] / "scripts" / "kafka"
 TOPIC = "conjecture.data"
 PARTITIONS = 4
 NAIVE_SECS = 10.0
+FIELD_OPTIONS = ("key_field", "topic_key", "partition_key", "offset_key", "headers_key")
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,21 @@ class Target:
 
     name: str
     """In the figures, and of the consumer group."""
-    sink: Mapping[str, str]
+    sink: Mapping[str, Any]
     """Options of the sink."""
     table: str
     """Where its rows are to be found."""
+    adds_fields: bool = False
+    """Whether events get the message's key, topic, partition, offset, headers and time."""
 
 
 PLAIN = Target("table", {"database": "logs", "table": "bench_kafka"}, "logs.bench_kafka")
+DEFAULT_FIELDS = Target(
+    "table with default fields",
+    {**PLAIN.sink, "skip_unknown_fields": True, "date_time_best_effort": True},
+    PLAIN.table,
+    adds_fields=True,
+)
 PACK = Target(
     "pack collatz",
     {"database": "rikstv", "table": "intake", "format": "json_as_string"},
@@ -80,7 +90,10 @@ def kafka(folder: Path, system: System, messages: int, brokers: int = 1) -> list
     with running_broker(folder, brokers) as (servers, pids):
         fill(servers, messages, min(3, brokers))
         system.sql(CREATE)
-        figures = through_collector(folder, system, servers, messages, pids, PLAIN)
+        figures: list[Figure] = []
+        for target in (PLAIN, DEFAULT_FIELDS):
+            system.sql(CREATE)
+            figures += through_collector(folder, system, servers, messages, pids, target)
         system.sql(CREATE)
         figures.append(one_by_one(system, servers))
         system.sql(f"DROP TABLE {PLAIN.table}")
@@ -147,7 +160,7 @@ def through_collector(
 ) -> list[Figure]:
     """From the first rows that are visible until the last."""
     configuration = {
-        "sources": {"in": source(servers, target.name)},
+        "sources": {"in": source(servers, target)},
         "sinks": {
             "out": {
                 "type": "clickhouse",
@@ -186,17 +199,16 @@ def through_collector(
     ]
 
 
-def source(servers: str, group: str) -> dict[str, Any]:
-    """The collector's source, which lets messages go as they are."""
-    fields = ("key_field", "topic_key", "partition_key", "offset_key", "headers_key")
+def source(servers: str, target: Target) -> dict[str, Any]:
+    """The collector's source, which lets messages go as they are unless fields are wanted."""
     return {
         "type": "kafka",
         "bootstrap_servers": servers,
-        "group_id": group,
+        "group_id": target.name,
         "topics": [TOPIC],
         "auto_offset_reset": "earliest",
         "decoding": {"codec": "json"},
-        **dict.fromkeys(fields, ""),
+        **dict.fromkeys(() if target.adds_fields else FIELD_OPTIONS, ""),
     }
 
 

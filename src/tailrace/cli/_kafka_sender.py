@@ -92,6 +92,7 @@ class KafkaSender:
         self._partitions = 0
         self._under_way = 0
         self._refused = ""
+        self._is_away = False
         ours: dict[str, str | int | float] = {
             "bootstrap.servers": target.servers,
             "client.id": "tailrace-generate",
@@ -157,6 +158,9 @@ class KafkaSender:
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         self._under_way -= 1
         if error is None:
+            if self._is_away:
+                self._is_away = False
+                self._patience.say(f"{self._target.name} takes events again")
             self.tally.sent += 1
             self.tally.sent_bytes += len(message.value() or b"") + len(message.key() or b"")
         else:
@@ -193,7 +197,8 @@ class KafkaSender:
         )
 
     def _say_what_is_wrong(self, error: KafkaError) -> None:
-        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN and not self._is_away:
+            self._is_away = True
             self._patience.say(f"cannot reach {self._target.name}; trying again")
 
 

@@ -57,7 +57,11 @@ def serve(connection: Connection, specs: Mapping[str, PipelineSpec]) -> None:
             job: Job = connection.recv()
         except (EOFError, OSError):
             return
-        hand_over(connection, ways[job.source_id].process(job))
+        processed = ways[job.source_id].process(job)
+        try:
+            hand_over(connection, processed)
+        except OSError:
+            return  # the collector was killed meanwhile
 
 
 class Ways:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from tailrace.cli._kafka_sender import KafkaSender, KafkaTarget, open_kafka
 from tailrace.cli._senders import shown
@@ -118,3 +118,16 @@ def test_it_gives_up_when_there_is_no_broker() -> None:
         sender.send(["a\n", "b\n"])
     sender.close()
     assert (sender.tally.sent, sender.tally.not_sent) == (0, 2)
+
+
+def test_brokers_that_are_away_are_said_once(servers: str) -> None:
+    said: list[str] = []
+    told = Patience(threading.Event(), SystemClock(), said.append, 10.0)
+    sender = open_kafka(f"kafka://{servers}/{TOPIC}", told, None, Settings.read())
+    assert isinstance(sender, KafkaSender)
+    for _ in range(3):
+        sender._say_what_is_wrong(KafkaError(KafkaError._ALL_BROKERS_DOWN))
+    sender.send(["one\n", "two\n"])
+    sender.close()
+    name = f"kafka://{servers}/{TOPIC}"
+    assert said == [f"cannot reach {name}; trying again", f"{name} takes events again"]

@@ -1,6 +1,7 @@
 """Worker processes: transforms, and events that end the process that works on them."""
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import time
@@ -25,7 +26,7 @@ from tailrace.collect.transform import (
     TransformConfig,
     TransformContext,
 )
-from tailrace.collect.worker import POISON_REASON, Job, Workers
+from tailrace.collect.worker import POISON_REASON, Job, Workers, serve
 from tests.unit.collect.support import quiet_log, until
 
 
@@ -156,3 +157,18 @@ async def test_a_worker_that_works_is_ended_without_taking_its_pipe_from_its_rea
     with pytest.raises(asyncio.CancelledError):
         await working
     assert workers._all[0]._process is None
+
+
+def test_a_worker_whose_collector_was_killed_ends_in_order(
+    make_segment: Callable[[bytes], Segment],
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    ours.send(Job("in", make_segment(b'{"n":2}'), ENCODERS))
+    ours.close()
+    process = context.Process(target=serve, args=(theirs, {"in": make_spec()}))
+    process.start()
+    theirs.close()
+    process.join(60)
+    assert process.exitcode == 0
+    process.close()

@@ -6,8 +6,11 @@ from itertools import islice, pairwise
 
 import pytest
 
+from tailrace.errors import UsageError
+from tailrace.packs import find_packs
 from tailrace.packs.collatz.chains import LARGEST_START, chain, check
 from tailrace.packs.collatz.generate import ChainGenerator, key_of, messages_of
+from tailrace.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -67,3 +70,11 @@ def test_the_key_is_the_number_and_so_is_what_the_partition_is_made_of() -> None
     assert {key_of(line) for line in messages_of(76375094243638)} == {
         (b"76375094243638", 76375094243638)
     }
+
+
+@pytest.mark.parametrize("name", ["PARTITIONS", "REPLICATION_FACTOR"])
+def test_a_topic_of_none_is_refused_by_its_own_name(name: str) -> None:
+    settings = Settings.read()
+    [collatz] = find_packs(settings, ["collatz"])
+    with pytest.raises(UsageError, match=f"cannot use {name}='0': it must be at least 1"):
+        collatz.values(settings, {name: "0"})

@@ -204,7 +204,7 @@ def test_a_regex_that_clickhouse_refuses_is_a_wrong_search(system: WebSystem) ->
 def test_ready_names_the_part_that_is_missing(system: WebSystem) -> None:
     answer = system.get("/readyz")
     assert answer.status_code == 503
-    assert "the collector at http://127.0.0.1:" in answer.json()["detail"]
+    assert "not ready yet: collector at http://127.0.0.1:" in answer.json()["detail"]
 
 
 def test_the_tail_gives_rows_as_they_arrive_even_old_ones(system: WebSystem) -> None:

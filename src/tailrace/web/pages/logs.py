@@ -6,10 +6,11 @@ time and left out, and said to be, where they take too long.
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from fastapi import APIRouter, Query
@@ -36,7 +37,6 @@ router = APIRouter(include_in_schema=False)
 
 ROWS_BEFORE: Final = 12
 """Newer rows that a permalink shows, with its own."""
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,10 @@ async def explorer(
         if after and not state.cursor:
             state = replace(state, cursor=_behind(state.table, after).encode())
         query = await _query(shared, state, opened, now)
-        found, around = await asyncio.gather(
-            shared.search.page(query, now), _around(shared, state, query, now)
-        )
+        async with _all_or_none() as group:
+            finding = group.create_task(shared.search.page(query, now))
+            looking_around = group.create_task(_around(shared, state, query, now))
+        found, around = finding.result(), looking_around.result()
         if query.cursor and query.cursor.direction == "newer" and not found.newer:
             # Nothing is newer than this page: show the newest one, which is full and live.
             return RedirectResponse(replace(state, cursor="").url(), status_code=303)
@@ -103,6 +104,16 @@ async def explorer(
     status = status_of(problem) if problem else 200
     again = {"Retry-After": str(RETRY_AFTER_SECS)} if status == 503 else {}
     return HTMLResponse(html, status, headers={"Cache-Control": "no-store", **again})
+
+
+@asynccontextmanager
+async def _all_or_none() -> AsyncIterator[asyncio.TaskGroup]:
+    """Tasks side by side. When one fails, none goes on when the page is long answered: its error is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
 
 
 async def _query(shared: Context, state: SearchState, opened: str, now: datetime) -> LogQuery:
@@ -132,9 +143,11 @@ async def _opened(shared: Context, table: Table, opened: str) -> LogRow | None:
 
 async def _around(shared: Context, state: SearchState, query: LogQuery, now: datetime) -> Around:
     """What can be counted in time: of all time, where that is asked, perhaps only the last hour."""
-    counts, delivery, tables = await asyncio.gather(
-        _counts(shared, query, now), shared.collectors.delivery(), _choice(shared, state.table)
-    )
+    async with _all_or_none() as group:
+        counting = group.create_task(_counts(shared, query, now))
+        asking = group.create_task(shared.collectors.delivery())
+        choosing = group.create_task(_choice(shared, state.table))
+    counts = counting.result()
     within = ""
     if not counts.is_whole and query.range == TimeRange():
         hour = replace(query, range=TimeRange(start=now - timedelta(hours=1)))
@@ -144,7 +157,7 @@ async def _around(shared: Context, state: SearchState, query: LogQuery, now: dat
     histogram = counts.histogram
     chart = draw(histogram, state) if histogram else None
     total = histogram.total if histogram else None
-    return Around(chart, total, counts.facets, delivery, tables, within)
+    return Around(chart, total, counts.facets, asking.result(), choosing.result(), within)
 
 
 async def _choice(shared: Context, shown: Table) -> tuple[Table, ...]:
@@ -169,22 +182,20 @@ class _Counts:
 
 
 async def _counts(shared: Context, query: LogQuery, now: datetime) -> _Counts:
-    histogram, facets = await asyncio.gather(
-        _or_none(_in_tuple(shared.summaries.histogram(query, now))),
-        shared.summaries.facets(query, now),
-    )
+    async with _all_or_none() as group:
+        drawing = group.create_task(_histogram(shared, query, now))
+        counting = group.create_task(shared.summaries.facets(query, now))
+    histogram, facets = drawing.result(), counting.result()
     is_whole = histogram is not None and None not in facets.values()
     return _Counts(histogram[0] if histogram else None, facets, is_whole)
 
 
-async def _in_tuple(work: Awaitable[T]) -> tuple[T]:
-    return (await work,)
-
-
-async def _or_none(work: Awaitable[T]) -> T | None:
-    """A summary, or None where ClickHouse would not finish it in its time."""
+async def _histogram(
+    shared: Context, query: LogQuery, now: datetime
+) -> tuple[Histogram | None] | None:
+    """In a tuple, for of no rows there is none; None where ClickHouse would not finish it in its time."""
     try:
-        return await work
+        return (await shared.summaries.histogram(query, now),)
     except StoreUnavailableError:
         raise
     except StoreError:

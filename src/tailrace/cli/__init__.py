@@ -32,6 +32,9 @@ COMMANDS = {
 }
 """Each command's one-line help; its code is the function of its name in `cli/<name>.py`."""
 
+INTERRUPTED = 130
+"""The exit code of shells, and of typer, after Ctrl-C."""
+
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -73,3 +76,5 @@ def main() -> None:
     except TailraceError as error:
         typer.echo(f"tailrace: {error}", err=True)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:  # while modules are imported; typer looks after the rest
+        sys.exit(INTERRUPTED)

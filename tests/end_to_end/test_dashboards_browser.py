@@ -284,7 +284,7 @@ def mill(system: WebSystem, tmp_path: Path) -> Iterator[WebSystem]:
     (folder / "dashboard.yaml").write_text(MILL)
     environment = {**system.environment, "TAILRACE_PACKS_DIR": str(tmp_path)}
     with start_web(environment) as web:
-        yield WebSystem(system.engine, web, system.store, web.url, environment)
+        yield WebSystem(system.engine, system.store, environment, web, web.url)
 
 
 def test_a_slow_and_a_broken_panel_hold_no_other(browser: Browser, mill: WebSystem) -> None:
@@ -306,7 +306,7 @@ def test_scripts_write_numbers_as_the_server_does(browser: Browser, filled: WebS
     ]
     with opened(browser, filled, "/dashboards/logs") as page:
         loaded(page)
-        source = page.locator("script[type=module]").get_attribute("src")
+        source = page.locator("script[src*='dashboard.js']").get_attribute("src")
         assert source is not None
         written = page.evaluate(
             """async ([path, cases]) => {

@@ -328,9 +328,8 @@ def _contradictions(pack: Pack) -> Iterator[tuple[tuple[str, ...], str]]:
                 yield (key,), f"there is no setting {name!r}, and no such variable"
     known = set(Settings.model_fields)
     for name, variable in pack.variables.items():
-        if isinstance(variable.default, str):
-            for why in wrong_fields(variable.default, known):
-                yield ("variables", name, "default"), why
+        for why in variable.wrong_default(known):
+            yield ("variables", name, "default"), why
         known.add(name)
     for key, text in (("demo", pack.demo), ("entrance", pack.entrance)):
         if not re.match(_ENTRY, text):

@@ -64,6 +64,16 @@ class Variable(BaseModel):
     option: Option | None = None
     """The option of `tailrace generate` that it stands for; the option itself beats it."""
 
+    def wrong_default(self, known: Collection[str]) -> Iterator[str]:
+        """What keeps the default from being used; `known` is what it may hold."""
+        kinds = {"integer": int, "number": int | float}
+        if self.default is None:
+            return
+        if not isinstance(self.default, kinds.get(self.type, str)):
+            yield f"{self.default!r} is no {self.type}, as `type` says"
+        elif isinstance(self.default, str):
+            yield from wrong_fields(self.default, known)
+
     def read(self, known: Mapping[str, object], environment: Mapping[str, str]) -> Value:
         """Its value; `known` is what its default may hold. UsageError for one that cannot be."""
         text = environment.get(self.environment)

@@ -70,6 +70,14 @@ def write(folder: Path, files: dict[str, str | bytes]) -> Settings:
             HEAD + "variables:\n  a: {environment: A, help: x, default: '{b}'}\n",
             ["pack.yaml:4: variables.a.default: {b} is no setting"],
         ),
+        (
+            HEAD + "variables: {a: {environment: A, help: x, type: integer, default: four}}\n",
+            ["pack.yaml:3: variables.a.default: 'four' is no integer"],
+        ),
+        (
+            HEAD + "variables: {a: {environment: A, help: x, default: 4}}\n",
+            ["pack.yaml:3: variables.a.default: 4 is no text"],
+        ),
         (HEAD + "variables: {a: {environment: a b, help: x}}\n", ["variables.a.environment: "]),
         ("name: other\ndescription: x\n", ["pack.yaml:1: name: 'other' is not its folder's"]),
         ("name: Mine!\ndescription: x\n", ["pack.yaml:1: name: "]),

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tailrace.collect.buffer.format import Record
@@ -131,7 +131,7 @@ def test_the_short_way_leads_where_the_long_one_does(codec: str) -> None:
     spec = make_spec(codec)
     long = Pipeline(spec)
 
-    @settings(deadline=None, max_examples=50)
+    @settings(deadline=None, max_examples=50, suppress_health_check=list(HealthCheck))
     @given(st.lists(records(), max_size=3))
     def same(found: list[Record]) -> None:
         by_long = long.process(list(frames(iter(found))), ENCODERS)
@@ -162,7 +162,7 @@ def test_so_do_events_of_a_source_of_envelopes() -> None:
     spec = make_spec(enveloped=True)
     long = Pipeline(spec)
 
-    @settings(deadline=None, max_examples=50)
+    @settings(deadline=None, max_examples=50, suppress_health_check=list(HealthCheck))
     @given(st.lists(ready_records(), max_size=3))
     def same(found: list[Record]) -> None:
         by_long = long.process(list(frames(iter(found))), ENCODERS)

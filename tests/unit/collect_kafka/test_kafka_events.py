@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tailrace.collect.buffer.format import Record
@@ -140,7 +140,7 @@ def some_messages(draw: st.DrawFn) -> list[FakeMessage]:
 
 @pytest.mark.parametrize("codec", ["json", "bytes"])
 def test_both_ways_lead_to_the_same_bytes(codec: str) -> None:
-    @settings(deadline=None, max_examples=150)
+    @settings(deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
     @given(some_messages(), options)
     def same(messages: list[FakeMessage], names: dict[str, str]) -> None:
         options = config(decoding={"codec": codec}, **names)

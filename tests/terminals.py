@@ -5,10 +5,10 @@ import pty
 import subprocess
 import sys
 
-from tests.web_system import WebSystem
+from tests.web_system import StoreSystem
 
 
-def tailrace(system: WebSystem, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+def tailrace(system: StoreSystem, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, with a pipe for its output."""
     return subprocess.run(
         [sys.executable, "-m", "tailrace", *arguments],
@@ -20,7 +20,7 @@ def tailrace(system: WebSystem, *arguments: str, **more: str) -> subprocess.Comp
     )
 
 
-def on_a_terminal(system: WebSystem, *arguments: str, **more: str) -> str:
+def on_a_terminal(system: StoreSystem, *arguments: str, **more: str) -> str:
     """What the command shows on a terminal."""
     outer, inner = pty.openpty()
     process = subprocess.Popen(

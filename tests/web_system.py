@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from tailrace.packs import find_packs
+from tailrace.packs import find_required
 from tailrace.settings import Settings
 from tailrace.store import Store
 from tailrace.store.migrations import set_up
@@ -20,13 +20,11 @@ from tests.processes import Process, answers, start_engine
 
 
 @dataclass
-class WebSystem:
-    """What runs: `url` is that of the pages."""
+class StoreSystem:
+    """An engine with tables, and the environment by which commands find it."""
 
     engine: Process
-    web: Process
     store: Store
-    url: str
     environment: dict[str, str]
 
     def insert(self, events: Iterable[Mapping[str, Any]]) -> None:
@@ -34,13 +32,21 @@ class WebSystem:
         body = b"".join(json.dumps(event).encode() + b"\n" for event in events)
         self.store.insert("logs.intake", body, "JSONAsString", columns=["json"])
 
-    def get(self, path: str, **parameters: Any) -> httpx.Response:
-        """A GET of the pages or the API."""
-        return httpx.get(f"{self.url}{path}", params=parameters, timeout=30)
-
     def clear(self) -> None:
         """Take every row away."""
         self.store.command("TRUNCATE TABLE logs.application_logs")
+
+
+@dataclass
+class WebSystem(StoreSystem):
+    """With pages over it; `url` is theirs."""
+
+    web: Process
+    url: str
+
+    def get(self, path: str, **parameters: Any) -> httpx.Response:
+        """A GET of the pages or the API."""
+        return httpx.get(f"{self.url}{path}", params=parameters, timeout=30)
 
 
 def free_port() -> int:
@@ -64,20 +70,35 @@ def start_web(environment: Mapping[str, str]) -> Process:
 
 
 @contextmanager
-def running(data_dir: Path) -> Iterator[WebSystem]:
-    """Engine, tables and pages; stopped at the end."""
-    environment = {
-        "TAILRACE_DATA_DIR": str(data_dir),
-        "TAILRACE_COLLECTOR_PORT": str(free_port()),
-    }
+def storing(
+    data_dir: Path, packs: Sequence[str] = ("logs",), packs_dir: Path | None = None
+) -> Iterator[StoreSystem]:
+    """An engine with the tables of packs, and of those that they require; stopped at the end."""
     with start_engine(data_dir) as engine:
-        environment["TAILRACE_ENGINE_PORT"] = str(engine.port)
-        settings = Settings.read(engine_port=engine.port, data_dir=data_dir)
+        settings = Settings.read(engine_port=engine.port, data_dir=data_dir, packs_dir=packs_dir)
+        environment = {
+            "TAILRACE_DATA_DIR": str(data_dir),
+            "TAILRACE_COLLECTOR_PORT": str(free_port()),
+            "TAILRACE_ENGINE_PORT": str(engine.port),
+        }
+        if packs_dir is not None:
+            environment["TAILRACE_PACKS_DIR"] = str(packs_dir)
         with Store.from_settings(settings) as store:
-            set_up(store, find_packs(settings, ["logs"]), settings)
-            with start_web(environment) as web:
-                yield WebSystem(engine, web, store, web.url, environment)
+            set_up(store, find_required(settings, packs), settings)
+            yield StoreSystem(engine, store, environment)
     shutil.rmtree(data_dir, ignore_errors=True)
+
+
+@contextmanager
+def running(
+    data_dir: Path, packs: Sequence[str] = ("logs",), packs_dir: Path | None = None
+) -> Iterator[WebSystem]:
+    """The same with pages over it."""
+    with (
+        storing(data_dir, packs, packs_dir) as system,
+        start_web(system.environment) as web,
+    ):
+        yield WebSystem(system.engine, system.store, system.environment, web, web.url)
 
 
 def _address(process: Process) -> str:

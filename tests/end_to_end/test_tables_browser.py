@@ -9,11 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tailrace.packs import find_packs
-from tailrace.settings import Settings
-from tailrace.store.migrations import set_up
 from tests.browsing import opened
-from tests.web_system import WebSystem, running, start_web
+from tests.web_system import WebSystem, running
 
 PACK = """
 name: mill
@@ -49,12 +46,8 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebSystem]:
     (packs_dir / "mill" / "schema").mkdir(parents=True)
     (packs_dir / "mill" / "pack.yaml").write_text(PACK)
     (packs_dir / "mill" / "schema" / "001_tables.sql").write_text(SCHEMA)
-    with running(tmp_path_factory.mktemp("tables")) as started:
-        settings = Settings.read(packs_dir=packs_dir, engine_port=started.engine.port)
-        set_up(started.store, find_packs(settings, ["mill"]), settings)
-        environment = {**started.environment, "TAILRACE_PACKS_DIR": str(packs_dir)}
-        with start_web(environment) as web:
-            yield WebSystem(started.engine, web, started.store, web.url, environment)
+    with running(tmp_path_factory.mktemp("tables"), ["logs", "mill"], packs_dir) as started:
+        yield started
 
 
 def grind(system: WebSystem, sacks: list[dict[str, Any]]) -> None:

@@ -11,13 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from tailrace.packs import Pack, find_packs, find_required
+from tailrace.packs import Pack, find_packs
 from tailrace.search.query import LogQuery
 from tailrace.search.table import Table, Tables
 from tailrace.search.tail import Follower
 from tailrace.settings import Settings
 from tailrace.store import Store
-from tailrace.store.migrations import set_up
 from tailrace.web.parameters import keep
 from tests.web_system import WebSystem, running, start_web
 
@@ -92,13 +91,9 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebSystem]:
         (folder / "schema").mkdir(parents=True)
         (folder / "pack.yaml").write_text(pack)
         (folder / "schema" / "001_tables.sql").write_text(schema)
-    with running(tmp_path_factory.mktemp("tables")) as started:
-        settings = Settings.read(packs_dir=packs_dir, engine_port=started.engine.port)
-        names = ["mill", "heaps", *(pack.name for pack in EXPLORED)]
-        set_up(started.store, find_required(settings, names), settings)
-        environment = {**started.environment, "TAILRACE_PACKS_DIR": str(packs_dir)}
-        with start_web(environment) as web:
-            yield WebSystem(started.engine, web, started.store, web.url, environment)
+    names = ["logs", "mill", "heaps", *(pack.name for pack in EXPLORED)]
+    with running(tmp_path_factory.mktemp("tables"), names, packs_dir) as started:
+        yield started
 
 
 @pytest.fixture
@@ -363,7 +358,7 @@ def test_great_numbers_are_sorted_and_paged_to_the_last_digit(sacks: WebSystem) 
 
 def test_ready_says_nothing_of_packs_that_do_not_run(sacks: WebSystem) -> None:
     detail = sacks.get("/readyz").json()["detail"]
-    assert "the collector at" in detail  # all tables of `logs` are there
+    assert "collector at" in detail  # all tables of `logs` are there
     with start_web({**sacks.environment, "TAILRACE_PACKS": "logs silo"}) as web:
         answer = httpx.get(f"{web.url}/readyz", timeout=30)
         assert answer.status_code == 503

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.terminals import on_a_terminal, tailrace
-from tests.web_system import WebSystem, running
+from tests.web_system import StoreSystem, storing
 
 EVENTS: list[dict[str, Any]] = [
     {"timestamp": "2026-11-22T10:00:01Z", "level": "info", "message": "login ok", "source": "auth"},
@@ -23,8 +23,8 @@ EVENTS: list[dict[str, Any]] = [
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebSystem]:
-    with running(tmp_path_factory.mktemp("terminal")) as started:
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreSystem]:
+    with storing(tmp_path_factory.mktemp("terminal")) as started:
         started.insert(EVENTS)
         yield started
 
@@ -33,34 +33,34 @@ def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_search_gives_json_lines_in_a_pipe_in_order_of_time(system: WebSystem) -> None:
+def test_search_gives_json_lines_in_a_pipe_in_order_of_time(system: StoreSystem) -> None:
     done = tailrace(system, "search")
     assert done.returncode == 0, done.stderr
     assert [row["message"] for row in lines(done.stdout)] == [e["message"] for e in EVENTS]
 
 
-def test_search_filters(system: WebSystem) -> None:
+def test_search_filters(system: StoreSystem) -> None:
     done = tailrace(system, "search", "order:>6", "--since", "2026-11-22T10:00:00Z", "--limit", "5")
     assert [row["attributes"] for row in lines(done.stdout)] == [{"order": "7"}]
     by_level = tailrace(system, "search", "--level", "warning", "--level", "error")
     assert len(lines(by_level.stdout)) == 2
 
 
-def test_a_terminal_gets_colours_and_no_command_of_a_log_line(system: WebSystem) -> None:
+def test_a_terminal_gets_colours_and_no_command_of_a_log_line(system: StoreSystem) -> None:
     shown = on_a_terminal(system, "search")
     assert "\x1b[1;31m" in shown
     assert "evil ␛[2J⟨U+202E⟩ text" in shown
     assert "\x1b[2J" not in shown
 
 
-def test_a_wrong_search_shows_the_place_and_exits_2(system: WebSystem) -> None:
+def test_a_wrong_search_shows_the_place_and_exits_2(system: StoreSystem) -> None:
     done = tailrace(system, "search", "ok (a")
     assert done.returncode == 2
     assert done.stderr.splitlines()[:2] == ["ok (a", "   ^"]
     assert "Traceback" not in done.stderr
 
 
-def test_nothing_found_names_the_nearest_field(system: WebSystem) -> None:
+def test_nothing_found_names_the_nearest_field(system: StoreSystem) -> None:
     done = tailrace(system, "search", "ordr:7")
     assert done.returncode == 0
     assert done.stdout == ""
@@ -69,7 +69,7 @@ def test_nothing_found_names_the_nearest_field(system: WebSystem) -> None:
 
 @pytest.mark.parametrize("command", [("search", "x"), ("tail",), ("sql", "SELECT 1")])
 def test_an_engine_that_is_down_exits_1_and_says_what_to_do(
-    system: WebSystem, command: tuple[str, ...]
+    system: StoreSystem, command: tuple[str, ...]
 ) -> None:
     done = tailrace(system, *command, TAILRACE_ENGINE_PORT="1")
     assert done.returncode == 1
@@ -77,7 +77,7 @@ def test_an_engine_that_is_down_exits_1_and_says_what_to_do(
     assert "Traceback" not in done.stderr
 
 
-def test_sql_reads(system: WebSystem) -> None:
+def test_sql_reads(system: StoreSystem) -> None:
     query = (
         "SELECT log_level, count() AS n, max(timestamp) AS t FROM logs.application_logs GROUP BY 1"
     )
@@ -99,14 +99,14 @@ def test_sql_reads(system: WebSystem) -> None:
         "SET max_threads = 1",
     ],
 )
-def test_sql_only_reads_tables(system: WebSystem, query: str) -> None:
+def test_sql_only_reads_tables(system: StoreSystem, query: str) -> None:
     done = tailrace(system, "sql", query)
     assert done.returncode == 1
     assert done.stderr.startswith("tailrace: cannot run ")
     assert len(lines(tailrace(system, "search").stdout)) == 3
 
 
-def test_a_reader_that_has_enough_is_no_error(system: WebSystem) -> None:
+def test_a_reader_that_has_enough_is_no_error(system: StoreSystem) -> None:
     command = [sys.executable, "-m", "tailrace", "sql", "SELECT number FROM system.numbers"]
     environment = {**os.environ, **system.environment}
     with subprocess.Popen(
@@ -120,13 +120,13 @@ def test_a_reader_that_has_enough_is_no_error(system: WebSystem) -> None:
         assert process.wait(30) == 0
 
 
-def test_sql_says_where_it_cut(system: WebSystem) -> None:
+def test_sql_says_where_it_cut(system: StoreSystem) -> None:
     done = tailrace(system, "sql", "SELECT number FROM numbers(100)", "--max-rows", "10")
     assert len(lines(done.stdout)) == 10
     assert "--max-rows" in done.stderr
 
 
-def test_tail_follows_and_ctrl_c_ends_it(system: WebSystem, tmp_path: Path) -> None:
+def test_tail_follows_and_ctrl_c_ends_it(system: StoreSystem, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with out.open("wb") as sink:
         process = subprocess.Popen(

@@ -12,11 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tailrace.packs import find_packs
-from tailrace.settings import Settings
-from tailrace.store.migrations import set_up
 from tests.terminals import on_a_terminal, tailrace
-from tests.web_system import WebSystem, running
+from tests.web_system import StoreSystem, storing
 
 REQUEST = {
     "timestamp": "2026-11-22 10:00:00",
@@ -30,10 +27,9 @@ STEP = {"number": 27, "step": 3, "value": 2**90 + 1, "timestamp": "2026-11-22 10
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebSystem]:
-    with running(tmp_path_factory.mktemp("terminal")) as started:
-        settings = Settings.read(engine_port=started.engine.port)
-        set_up(started.store, find_packs(settings, ["requests", "collatz"]), settings)
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreSystem]:
+    packs = ["logs", "requests", "collatz"]
+    with storing(tmp_path_factory.mktemp("terminal"), packs) as started:
         for table, row in (("logs.api_requests", REQUEST), ("rikstv.data_series", STEP)):
             started.store.insert(table, json.dumps(row).encode(), "JSONEachRow")
         yield started
@@ -53,7 +49,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebSystem]:
     ],
 )
 def test_a_table_is_searched(
-    system: WebSystem, arguments: list[str], found: dict[str, object] | None
+    system: StoreSystem, arguments: list[str], found: dict[str, object] | None
 ) -> None:
     done = tailrace(system, "search", *arguments)
     assert done.returncode == 0, done.stderr
@@ -81,7 +77,7 @@ def test_a_table_is_searched(
     ],
 )
 def test_what_is_wrong_is_said(
-    system: WebSystem, command: str, arguments: list[str], said: str
+    system: StoreSystem, command: str, arguments: list[str], said: str
 ) -> None:
     done = tailrace(system, command, *arguments)
     assert done.returncode == 2
@@ -89,7 +85,7 @@ def test_what_is_wrong_is_said(
     assert "Traceback" not in done.stderr
 
 
-def test_a_table_that_is_not_made_yet_is_no_wrong_name(system: WebSystem) -> None:
+def test_a_table_that_is_not_made_yet_is_no_wrong_name(system: StoreSystem) -> None:
     system.store.command("RENAME TABLE rikstv.data_series TO rikstv.elsewhere")
     try:
         done = tailrace(system, "search", "--table", "data_series")
@@ -99,7 +95,7 @@ def test_a_table_that_is_not_made_yet_is_no_wrong_name(system: WebSystem) -> Non
     assert "`tailrace setup collatz` makes it" in done.stderr
 
 
-def test_columns_are_aligned_on_a_terminal_and_numbers_whole(system: WebSystem) -> None:
+def test_columns_are_aligned_on_a_terminal_and_numbers_whole(system: StoreSystem) -> None:
     step = {"number": 27, "step": 4, "value": 2, "timestamp": "2026-11-22 10:00:01"}
     system.store.insert("rikstv.data_series", json.dumps(step).encode(), "JSONEachRow")
     shown = on_a_terminal(system, "search", "--table", "data_series")
@@ -110,7 +106,7 @@ def test_columns_are_aligned_on_a_terminal_and_numbers_whole(system: WebSystem) 
     ]
 
 
-def test_tail_follows_rows_that_are_alike(system: WebSystem, tmp_path: Path) -> None:
+def test_tail_follows_rows_that_are_alike(system: StoreSystem, tmp_path: Path) -> None:
     out = tmp_path / "out"
     alike = {"number": 41, "step": 1, "value": 2**80, "timestamp": "2026-11-22 11:00:00"}
     with out.open("wb") as sink:

@@ -342,7 +342,7 @@ async def test_a_time_within_a_class_is_read_by_the_millisecond() -> None:
         }
     )
     answer = (await get(host, "/api/v1/requests/slo", apdex="0.26")).json()
-    assert host.asked[1]["classes"] == [300, 1200]
+    assert [one["classes"] for one in host.asked if "classes" in one] == [[300, 1200]]
     assert [row["apdex"] for row in answer["rows"]] == [0.55, 0.4]
 
 

@@ -5,6 +5,7 @@ with the place of its last row in that order, so the next one begins behind it, 
 meanwhile.
 """
 
+import asyncio
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -127,6 +128,8 @@ class Counted(NamedTuple):
         )
 
 
+Recent = dict[tuple[str, str], list[list[int]]]
+"""By customer and path: requests, and failed ones, by window."""
 BEFORE_ALL: Final = Place(2.0, "", "")
 """More than every request of theirs failed of nobody."""
 
@@ -181,9 +184,14 @@ class ServiceLevelObjectives:
             "every_customer": asked["by_customer"] and not customer_id,
             "from_date": self._host.now().date() - timedelta(days=period_days - 1),
         }
-        found = await self._objectives(whole, round(apdex_seconds * 1000), cursor, limit + 1)
-        page = found[:limit]
-        recent = await self._recent(asked, customer_id, page)
+        times = {
+            "satisfied_ms": round(apdex_seconds * 1000),
+            "four_ms": 4 * round(apdex_seconds * 1000),
+        }
+        (found, recent), cut = await asyncio.gather(
+            self._worst({**whole, **times}, asked, cursor, limit), self._cut_classes(whole, times)
+        )
+        page = [row.with_good(*cut.get(row[:2], (0, 0))) for row in found[:limit]]
         return ServiceLevels(
             target=target,
             period_days=period_days,
@@ -193,39 +201,56 @@ class ServiceLevelObjectives:
             sql=[read_sql("objectives"), read_sql("windows")],
         )
 
-    async def _objectives(
-        self, asked: Mapping[str, Any], satisfied_ms: int, cursor: str, rows: int
-    ) -> list[Counted]:
-        """What was counted behind a cursor, the worst first."""
+    async def _worst(
+        self, whole: Mapping[str, Any], asked: Mapping[str, Any], cursor: str, limit: int
+    ) -> tuple[list[Counted], Recent]:
+        """What was counted behind a cursor, the worst first, one more than asked for if there is
+        one; and what was requested lately."""
+        customers = [whole["customer_id"]] if whole["customer_id"] else []
+        if not asked["by_customer"] and not asked["by_path"]:
+            # The one row has no names that the second question would have to wait for.
+            return await asyncio.gather(
+                self._objectives(whole, cursor, limit + 1), self._recent(asked, customers, [])
+            )
+        found = await self._objectives(whole, cursor, limit + 1)
+        page = found[:limit]
+        if not page:
+            return found, {}
+        customers = sorted({row.customer_id for row in page} - {""}) or customers
+        paths = sorted({row.path for row in page} - {""})
+        return found, await self._recent(asked, customers, paths)
+
+    async def _objectives(self, whole: Mapping[str, Any], cursor: str, rows: int) -> list[Counted]:
+        """What was counted behind a cursor, the worst first, by whole classes of latency."""
         after = Place.decode(cursor) if cursor else BEFORE_ALL
-        times = {"satisfied_ms": satisfied_ms, "four_ms": 4 * satisfied_ms}
         found = await self._host.query(
             read_sql("objectives"),
             {
-                **asked,
-                **times,
+                **whole,
                 "after_share": after.share,
                 "after_customer": after.customer_id,
                 "after_path": after.path,
                 "rows": rows,
             },
         )
-        counted = [Counted(*row) for row in found]
+        return [Counted(*row) for row in found]
+
+    async def _cut_classes(
+        self, whole: Mapping[str, Any], times: Mapping[str, int]
+    ) -> dict[tuple[str, str], list[int]]:
+        """By customer and path, the good requests of the classes that a time is within, up to it."""
         cut = {upto_ms(ms) for ms in times.values()} - set(times.values())
         if not cut:
-            return counted
-        more = await self._host.query(
-            read_sql("cut_classes"), {**asked, **times, "classes": sorted(cut)}
+            return {}
+        rows = await self._host.query(
+            read_sql("cut_classes"), {**whole, **times, "classes": sorted(cut)}
         )
-        parts = {(customer, path): numbers for customer, path, *numbers in more}
-        return [row.with_good(*parts.get(row[:2], (0, 0))) for row in counted]
+        return {(customer, path): numbers for customer, path, *numbers in rows}
 
     async def _recent(
-        self, asked: Mapping[str, Any], customer_id: str, page: Sequence[Counted]
-    ) -> dict[tuple[str, str], list[list[int]]]:
-        """What was requested and what failed within each window, by customer and path of a page."""
-        if not page:
-            return {}
+        self, asked: Mapping[str, Any], customers: Sequence[str], paths: Sequence[str]
+    ) -> Recent:
+        """What was requested and what failed within each window; no names: of all."""
         windows = Windows(self._host.now().replace(microsecond=0), WINDOWS)
         rows = await self._host.query(
             read_sql("windows"),
@@ -235,9 +260,8 @@ class ServiceLevelObjectives:
                 "starts": windows.starts,
                 "first": windows.starts[-1],
                 "hours": windows.hours,
-                "customers": sorted({row.customer_id for row in page} - {""})
-                or ([customer_id] if customer_id else []),
-                "paths": sorted({row.path for row in page} - {""}),
+                "customers": list(customers),
+                "paths": list(paths),
             },
         )
         return {

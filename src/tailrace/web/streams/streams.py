@@ -1,7 +1,8 @@
 """The brokers that the settings name, for pages and the API.
 
 librdkafka waits in the thread that asks it, so every question runs in a thread of its own here, and has
-a time in which it must be answered. What was found is kept for a second, however many people look.
+a time in which it must be answered. What was found, or that no broker answers, is kept for a second,
+however many people look.
 """
 
 import asyncio
@@ -77,6 +78,8 @@ class Streams:
         self._history = History()
         self._roles = Roles()
         self._kept: dict[object, tuple[float, Any]] = {}
+        self._refusal: tuple[float, HTTPException] | None = None
+        """When brokers were last found to be away, and what was said."""
         self._complaints: deque[KafkaError] = deque(maxlen=MOST_COMPLAINTS)
         self._groups = Apart(self._reached(), clock)
         if self.servers:
@@ -119,6 +122,9 @@ class Streams:
             self._kept = {
                 each: kept for each, kept in self._kept.items() if now - kept[0] < KEEP_SECS
             }
+            if self._refusal and now - self._refusal[0] < KEEP_SECS:
+                # Each of those who wait for their turn would wait for its whole time as well.
+                raise self._refusal[1]
             if key not in self._kept:
                 found = await self._ask(work)
                 self._kept[key] = (self._clock.monotonic(), found)
@@ -172,6 +178,8 @@ class Streams:
         for code, what in ADVICE.items():
             if code in told:
                 why, advice = told[code].str(), what
-        return HTTPException(
+        refusal = HTTPException(
             503, f"cannot ask the brokers at {self.servers}: {why}. {advice}", RETRY_SOON
         )
+        self._refusal = self._clock.monotonic(), refusal
+        return refusal

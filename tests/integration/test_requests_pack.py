@@ -459,11 +459,14 @@ def test_the_dashboard_shows_what_is_in_its_range(system: System, minutes: int) 
     assert number("uptime") == pytest.approx(100 * good / len(inside))
     assert sum(row["requests"] for row in panel("requests-by-status")) >= len(inside)
     assert number("median-latency") == pytest.approx(latencies[len(inside) // 2] / 1000, rel=0.1)
+    used = {row["customer"]: row["used"] for row in panel("most-error-budget-used")}
     customers = {row["customer"]: row for row in panel("customers")}
     assert customers.keys() == {row[1] for row in inside}
     for name, row in customers.items():
         own = [one for one in inside if one[1] == name]
         assert row["requests"] == len(own)
         assert row["failed"] == sum(status >= 400 for _, _, status, _ in own)
+        assert used.pop(name) == pytest.approx(100 * row["failed"] / len(own) / 0.001)
         median = sorted(ms for *_, ms in own)[len(own) // 2] / 1000
         assert row["median"] == pytest.approx(median, rel=0.15)
+    assert not used

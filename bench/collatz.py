@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.requests import print_sizes, timed
+from bench.requests import measure_panels, print_sizes, timed
 from bench.system import System, data_folder, running_system
 
 RUNS = 30
@@ -110,6 +110,7 @@ def measure(system: System) -> None:
             f"p95 {times[RUNS * 95 // 100]:.1f} ms, the first {first:.1f} ms, "
             f"{len(get(system, asked[0])):,} bytes"
         )
+    measure_panels(system, "1h", "collatz")
 
 
 def get(system: System, path: str) -> bytes:

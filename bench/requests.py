@@ -132,9 +132,9 @@ def measure(system: System) -> None:
         measure_panels(system, span)
 
 
-def measure_panels(system: System, span: str) -> None:
-    """The panels of the dashboard: the slowest, and all of them, as medians of a few answers."""
-    address = "/api/v1/dashboards/requests"
+def measure_panels(system: System, span: str, pack: str = "requests") -> None:
+    """The panels of a pack's dashboard: the slowest, and all of them, as medians of a few answers."""
+    address = f"/api/v1/dashboards/{pack}"
     panels = cast("list[dict[str, str]]", system.get_json(address)["panels"])
     found = {}
     for panel in panels:

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from tailrace.packs.collatz.chains import LARGEST_NUMBER
 from tailrace.packs.collatz.drawing import Drawing
 from tailrace.packs.collatz.scene import Points, Scale
-from tailrace.packs.collatz.stored import Chains, Number
+from tailrace.packs.collatz.stored import Chains, Number, Record
 from tailrace.packs.host import Host
 
 RECORDS: Final = 20
@@ -51,13 +51,9 @@ class Pages:
 
     async def records(self) -> HTMLResponse:
         """The longest chains, the highest and the newest."""
-        (chains, messages), longest, highest, newest = await asyncio.gather(
-            self._chains.totals(),
-            self._chains.leading("steps", RECORDS),
-            self._chains.leading("highest", RECORDS),
-            self._chains.newest(NEWEST),
+        (chains, messages), (longest, highest, found), newest = await asyncio.gather(
+            self._chains.totals(), self._leading(), self._chains.newest(NEWEST)
         )
-        found = await self._chains.records([*longest, *highest])
         html = self._host.page(
             "records.html",
             chains=chains,
@@ -68,6 +64,13 @@ class Pages:
         )
         self._drawing.expect_png()
         return HTMLResponse(html, headers=_NO_CACHE)
+
+    async def _leading(self) -> tuple[list[int], list[int], dict[int, Record]]:
+        """The numbers with the most steps, those with the highest values, and what they reached."""
+        longest, highest = await asyncio.gather(
+            self._chains.leading("steps", RECORDS), self._chains.leading("highest", RECORDS)
+        )
+        return longest, highest, await self._chains.records([*longest, *highest])
 
     async def find(
         self, number: _Typed, other: Annotated[_Typed, Query(alias="with")] = ""

@@ -22,6 +22,8 @@ from tests.unit.collect.support import quiet_log
 from tests.unit.collect_kafka.kafka_support import FakeMessage, MockCluster, offsets_as_lines
 
 WITHIN_SECS = 40
+TURN_SECS = 0.001
+"""How long a fake consumer waits for messages."""
 LABELS = {"component_id": "in", "component_kind": "source", "component_type": "kafka"}
 
 
@@ -197,7 +199,8 @@ class FakeConsumer:
     """Gives what it is told to, and notes what it is asked."""
 
     def __init__(self) -> None:
-        self.messages: list[Any] = []
+        self._messages: list[Any] = []
+        self._taking = threading.Condition()
         self.failures: list[Exception] = []
         self.committed_offsets: list[TopicPartition] = []
         self.calls: list[str] = []
@@ -207,6 +210,17 @@ class FakeConsumer:
         self.assigned = 1
         self.beside = ""
         self.turns = threading.Semaphore(0)
+
+    @property
+    def messages(self) -> list[Any]:
+        """What waits to be consumed."""
+        return self._messages
+
+    @messages.setter
+    def messages(self, messages: list[Any]) -> None:
+        with self._taking:
+            self._messages = messages
+            self._taking.notify()
 
     def subscribe(self, topics: list[str], **callbacks: Any) -> None:
         self.callbacks = callbacks
@@ -227,8 +241,10 @@ class FakeConsumer:
         if self.has_changed:
             self.callbacks["on_assign"](self, [])
             self.has_changed = False
-        found = [one for one in self.messages if one.partition() not in self.paused]
-        self.messages = [one for one in self.messages if one not in found]
+        with self._taking:
+            self._taking.wait_for(lambda: self._messages, TURN_SECS)
+            found = [one for one in self._messages if one.partition() not in self.paused]
+            self._messages = [one for one in self._messages if one not in found]
         return found
 
     def commit(self, *, offsets: list[TopicPartition], asynchronous: bool) -> list[TopicPartition]:

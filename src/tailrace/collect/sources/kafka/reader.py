@@ -324,11 +324,11 @@ class Reader:
                 found: list[TopicPartition] = self._consumer.committed(partitions, ANSWER_SECS)
             except KafkaException as error:
                 self.complain(error.args[0])
-                continue
-            failed = [one.error for one in found if one.error]
-            if not failed:
-                return found
-            self.complain(failed[0])
+            else:
+                failed = [one.error for one in found if one.error]
+                if not failed:
+                    return found
+                self.complain(failed[0])
             self._stopping.wait(RETRY_SECS)
         return []
 

@@ -44,9 +44,11 @@ def opened(browser: Browser, system: WebSystem, path: str = "/", **options: Any)
         ),
     )
     page.set_default_timeout(20_000)
-    page.goto(f"{system.url}{path}")
-    yield page
-    context.close()
+    try:
+        page.goto(f"{system.url}{path}")
+        yield page
+    finally:
+        context.close()
     assert complaints == []
 
 

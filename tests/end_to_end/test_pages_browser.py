@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browsing import collecting, generate_into, opened, until_delivered
+from tests.integration.collect_system import eventually
 from tests.processes import start_engine
 from tests.web_system import WebSystem, running
 
@@ -85,12 +86,11 @@ def test_new_rows_arrive_without_a_reload_and_do_not_shift_what_is_read(
         filled.insert([event(0, "it arrived", level="error")])
         expect(page.locator("tr.row td.message").first).to_have_text("it arrived")
         page.mouse.wheel(0, 600)
-        page.wait_for_function("scrollY > 100")
-        top = page.evaluate("scrollY")
+        eventually(lambda: page.evaluate("scrollY") == 600, "the end of the scrolling")
         filled.insert([event(0, f"later {n}") for n in range(3)])
         expect(page.locator("#news")).to_have_text("3 new rows ↑")
         assert page.locator("text=later").count() == 0
-        assert page.evaluate("scrollY") == top
+        assert page.evaluate("scrollY") == 600
         page.locator("#news").click()
         expect(page.locator("tr.row td.message").first).to_have_text("later 2")
         page.keyboard.press("l")
@@ -106,7 +106,7 @@ def test_what_a_long_live_list_drops_at_its_end_is_on_the_older_page(
         for batch in range(3):
             filled.insert(event(0, f"burst {batch}-{n}") for n in range(200))
             expect(page.locator("tr.row td.message").first).to_contain_text(f"burst {batch}-")
-            page.wait_for_function(f"document.body.innerText.includes('burst {batch}-0')")
+            expect(page.get_by_text(f"burst {batch}-0", exact=True)).to_be_attached()
         expect(page.locator("tr.row")).to_have_count(500)
         seen = messages(page)
         while page.locator("a[rel=next]").count():

@@ -74,7 +74,7 @@ def test_yaml_anchors_and_merge_keys() -> None:
         ("v.yaml", "a: !!python/object:os.system {}", 1, "not YAML: could not determine"),
         ("v.yaml", "a:\n  x: 1\n  x: 2", 3, '"x" stands here a second time; first on line 2'),
         ("v.yaml", "a: " + "[" * 5000 + "]" * 5000, None, "nested too deeply"),
-        ("v.yaml", "a: \x01", None, "not YAML"),
+        ("v.yaml", "b: 1\na: \x01", 2, "not YAML"),
         ("v.yaml", "--- a\n--- b", 2, "not YAML"),
         ("v.toml", "a = 1\na = 2\nb = 3", 2, "not TOML"),
         ("v.json", '{"a": 1,\n "a": 2}', None, '"a" stands twice in one table'),

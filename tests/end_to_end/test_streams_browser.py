@@ -39,8 +39,10 @@ def opened(browser: Browser, **how: Any) -> Iterator[Page]:
         "console",
         lambda said: complaints.append(said.text) if said.type == "error" else None,
     )
-    yield page
-    context.close()
+    try:
+        yield page
+    finally:
+        context.close()
     assert complaints == []
 
 

@@ -72,10 +72,9 @@ class Load:
         """Rows of this topic in the table."""
         return int(self.engine.value(f"SELECT count() FROM {self._rows}"))
 
-    def wait_for_more(self, rows: int) -> None:
-        """Until so many more are in the table."""
-        before = self.good_rows()
-        eventually(lambda: self.good_rows() >= before + rows, f"{rows} more rows")
+    def wait_for(self, rows: int) -> None:
+        """Until so many are in the table."""
+        eventually(lambda: self.good_rows() >= rows, f"{rows} rows")
 
     def bad_rows(self) -> int:
         """Those in the rejected table."""
@@ -133,10 +132,11 @@ def test_kill_of_collectors(load: Load, tmp_path: Path) -> None:
     collectors = [Collector(pipeline, tmp_path / str(number)) for number in range(2)]
     try:
         for number in range(ROUNDS):
+            before = load.good_rows()
             sending = threading.Thread(target=load.send, args=(MESSAGES_A_ROUND,))
             sending.start()
             sending.join(chance.random() * 0.4)
-            load.wait_for_more(1)
+            load.wait_for(before + 1)
             victim = number % 2
             collectors[victim].kill()
             sending.join()
@@ -160,12 +160,12 @@ def test_a_rebalance_under_load(load: Load, tmp_path: Path) -> None:
     sending.start()
     try:
         with Collector(pipeline, tmp_path / "first") as first:
-            load.wait_for_more(500)
+            load.wait_for(load.good_rows() + 500)
             with Collector(pipeline, tmp_path / "second") as second:
                 eventually(lambda: "partitions have come" in second.log, "a share for the second")
-                load.wait_for_more(500)
+                load.wait_for(load.good_rows() + 500)
             assert "partitions are given up" in first.log
-            load.wait_for_more(500)
+            load.wait_for(load.good_rows() + 500)
             stopping.set()
             sending.join()
             load.check()
@@ -179,11 +179,11 @@ def test_kill_of_a_broker(load: Load, kafka: KafkaCluster, tmp_path: Path) -> No
     pipeline = load.pipeline()
     with Collector(pipeline, tmp_path / "a"), Collector(pipeline, tmp_path / "b"):
         load.send(2000)
-        load.wait_for_more(1)
+        load.wait_for(1)
         kafka.kill_broker(1)
         try:
             load.send(4000)
-            load.wait_for_more(2000)
+            load.wait_for(4000)
         finally:
             kafka.start_again()
         load.send(2000)

@@ -180,9 +180,9 @@ def test_three_workers_share_a_topic_until_the_end_and_one_is_killed_meanwhile(
 
     # Under load, and with something on its way.
     victim = shared.worker(2)
+    before = shared.rows()
     sending = threading.Thread(target=shared.send, args=(20,))
     sending.start()
-    before = shared.rows()
     eventually(lambda: shared.rows() > before, "rows while it is sent")
     os.kill(victim, signal.SIGKILL)
     sending.join()

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import httpx
 import yaml
 
+from tailrace.cli._senders import last_byte
 from tailrace.errors import StoreError, StoreUnavailableError, TailraceError, UsageError
 from tailrace.packs import Pack
 from tailrace.settings import Settings
@@ -92,7 +93,7 @@ class FileDoor:
         lines = [row for row in rows if b"\n" not in row.raw]
         try:
             with self.path.open("ab+") as file:
-                if file.tell() and _last_byte(file.fileno()) != b"\n":
+                if file.tell() and last_byte(file.fileno()) != b"\n":
                     raise TailraceError(
                         f"cannot append to {self.path}: its last line has not ended yet. Rows that were "
                         "not appended stay; try again when whoever writes it has ended the line"
@@ -277,10 +278,6 @@ def _refusal(component: str, why: str) -> str:
 
 def _inputs(component: Component) -> Component:
     return {"inputs": component["inputs"]} if "inputs" in component else {}
-
-
-def _last_byte(file: int) -> bytes:
-    return os.pread(file, 1, os.fstat(file).st_size - 1)
 
 
 def _fields(raw: bytes, *others: str) -> bytes:

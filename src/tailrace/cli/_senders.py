@@ -14,6 +14,7 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Sequence
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import SplitResult, urlsplit
@@ -71,32 +72,52 @@ def open_sender(target: str, patience: Patience) -> Sender:
             f"cannot send to {shown(target)!r}: give tcp://HOST:PORT, http://…, "
             "kafka://BROKER:PORT/TOPIC, a file, or - for standard output"
         )
+    path = Path(target)
     try:
-        Path(target).parent.mkdir(parents=True, exist_ok=True)
-        return StreamSender(Path(target).open("ab"), target)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _end_half_a_line(path)
+        return StreamSender(FileIO(path, "ab"), target)
     except OSError as error:
         raise UsageError(f"cannot write to {target!r}: {error.strerror}") from error
+
+
+def _end_half_a_line(path: Path) -> None:
+    """A full disk may have ended an earlier run in the middle of a line."""
+    if path.is_file():
+        with path.open("ab+") as file:
+            if file.tell() and last_byte(file.fileno()) != b"\n":
+                file.write(b"\n")
 
 
 class StreamSender:
     """Writes to the end of a file or to standard output."""
 
-    def __init__(self, stream: BinaryIO, name: str) -> None:
+    def __init__(self, stream: BinaryIO | FileIO, name: str) -> None:
         self.tally = Tally()
         self._stream = stream
         self._name = name
 
     def send(self, lines: Sequence[str]) -> None:
-        """Write the lines; a write that fails loses them all."""
-        data = "".join(lines).encode()
+        """Write the lines; where that fails, those that are not whole are not sent."""
+        encoded = [line.encode() for line in lines]
+        data = memoryview(b"".join(encoded))
+        done = 0
         try:
-            self._stream.write(data)
+            while done < len(data):
+                done += self._stream.write(data[done:])
             self._stream.flush()
         except OSError as error:
-            self.tally.not_sent += len(lines)
+            if not isinstance(self._stream, FileIO):
+                done = 0  # in a buffer, which did not get rid of it
+            written = _whole_lines(encoded, done)
+            self._count(written, done)
+            self.tally.not_sent += len(lines) - written
             raise GaveUpError(f"cannot write to {self._name}: {error.strerror}") from error
-        self.tally.sent += len(lines)
-        self.tally.sent_bytes += len(data)
+        self._count(len(lines), done)
+
+    def _count(self, lines: int, size_bytes: int) -> None:
+        self.tally.sent += lines
+        self.tally.sent_bytes += size_bytes
 
     def close(self) -> None:
         """Close the file. Standard output is left, but what a closed pipe did not take is dropped."""
@@ -338,6 +359,11 @@ def is_closed(connection: socket.socket) -> bool:
         return False
     finally:
         connection.settimeout(timeout_secs)
+
+
+def last_byte(file: int) -> bytes:
+    """Of a file that is not empty, by its descriptor, which stays where it is."""
+    return os.pread(file, 1, os.fstat(file).st_size - 1)
 
 
 def _whole_lines(lines: Sequence[bytes], size: int) -> int:

@@ -111,7 +111,7 @@ def create_app(settings: Settings, store: Reader, clock: Clock | None = None) ->
         app.include_router(router)
     for pack in packs:
         try:
-            app.include_router(routes_of(pack, store, clock, context.renderer))
+            app.include_router(routes_of(pack, store, clock, context.renderer, app.routes))
         except ConfigurationError as error:
             _log.error("a pack's routes are left out", pack=pack.name, problem=str(error))
     app.add_middleware(SecurityHeaders)

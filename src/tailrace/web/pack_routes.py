@@ -4,12 +4,15 @@ What a pack asks is held to the limits below and can only read. Where its tables
 answer is 503 with the command that makes them.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute, Match
 
 from tailrace.clock import Clock
 from tailrace.errors import ConfigurationError, StoreError, TableMissingError
@@ -57,8 +60,18 @@ class PackHost:
         return self.renderer.render(template, **values)
 
 
-def routes_of(pack: Pack, store: Reader, clock: Clock, renderer: Renderer) -> APIRouter:
-    """The routes of a pack, under its name in `/docs`; ConfigurationError where its code fails."""
+def routes_of(
+    pack: Pack,
+    store: Reader,
+    clock: Clock,
+    renderer: Renderer,
+    before: Sequence[BaseRoute] = (),
+) -> APIRouter:
+    """The routes of a pack, under its name in `/docs`.
+
+    Raises ConfigurationError where its code fails, and where one of its routes would never be
+    asked, because one of those `before` takes all of its requests.
+    """
     router = APIRouter(tags=[pack.name])
     if pack.routes is not None:
         made = pack.call(pack.routes, PackHost(pack, store, clock, renderer.of_pack(pack)))
@@ -67,5 +80,21 @@ def routes_of(pack: Pack, store: Reader, clock: Clock, renderer: Renderer) -> AP
                 f"cannot serve the routes of the pack {pack.name!r}: {pack.routes!r} in "
                 f"{pack.folder} gives {made!r}, and must give an APIRouter"
             )
+        for route in made.routes:
+            _refuse_taken(pack, route, before)
         router.include_router(made)
     return router
+
+
+def _refuse_taken(pack: Pack, route: BaseRoute, before: Sequence[BaseRoute]) -> None:
+    if not isinstance(route, APIRoute):
+        return
+    # Any value will do for what is variable in the path: digits are text and numbers.
+    path = re.sub(r"\{[^}]*\}", "0", route.path)
+    for method in sorted(route.methods or ()):
+        asked = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
+        if any(one.matches(asked)[0] is Match.FULL for one in before):
+            raise ConfigurationError(
+                f"cannot serve the routes of the pack {pack.name!r}: {method} {route.path} is served "
+                "already, by Tailrace itself or by a pack before it. Give it another path"
+            )

@@ -1,13 +1,18 @@
 """How the generator's connections see their end."""
 
+import errno
+import os
 import socket
 import threading
+from io import FileIO
+from pathlib import Path
 
 import pytest
+from typing_extensions import Buffer, override
 
-from tailrace.cli._senders import is_closed, open_sender
+from tailrace.cli._senders import StreamSender, is_closed, open_sender
 from tailrace.errors import UsageError
-from tailrace.packs.sender import Patience
+from tailrace.packs.sender import GaveUpError, Patience
 from tailrace.testing import ManualClock
 
 
@@ -28,3 +33,27 @@ def test_a_target_that_is_no_address_is_refused_without_its_password(target: str
     with pytest.raises(UsageError, match="cannot send to") as refused:
         open_sender(target, patience)
     assert "secret" not in str(refused.value)
+
+
+class FullSoon(FileIO):
+    """A file on a disk with room for 20 bytes."""
+
+    @override
+    def write(self, data: Buffer, /) -> int:
+        room = 20 - self.tell()
+        if not room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(memoryview(data)[:room])
+
+
+def test_a_full_disk_takes_whole_lines_and_the_next_one_begins_anew(tmp_path: Path) -> None:
+    path = tmp_path / "grows.log"
+    sender = StreamSender(FullSoon(path, "ab"), str(path))
+    with pytest.raises(GaveUpError, match="No space left"):
+        sender.send(["the first\n", "one more\n", "too much\n", "and another\n"])
+    sender.close()
+    assert (sender.tally.sent, sender.tally.not_sent) == (2, 2)
+    again = open_sender(str(path), Patience(threading.Event(), ManualClock(), print))
+    again.send(["there is room\n"])
+    again.close()
+    assert path.read_text().splitlines() == ["the first", "one more", "t", "there is room"]

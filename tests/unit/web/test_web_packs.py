@@ -198,3 +198,14 @@ def router(host):
     answer = await get(settings, FakeStore([]), path)
     assert answer.status_code == 200
     assert answer.text != '"ours"'
+
+
+async def test_a_route_that_another_takes_all_requests_of_is_named(tmp_path: Path) -> None:
+    settings = write_pack(tmp_path, "skiffs")
+    write_pack(tmp_path, "wherries")
+    with capture_logs() as said:
+        answer = await get(settings, FakeStore([("ships", [(7,)])]), "/ships/vasa")
+    assert answer.json()["tons"] == 7
+    assert said[0]["event"] == "a pack's routes are left out"
+    assert said[0]["pack"] == "wherries"
+    assert "GET /ships/{name} is served already" in said[0]["problem"]

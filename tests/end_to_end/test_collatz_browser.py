@@ -135,7 +135,7 @@ def test_keys_step_through_zoom_and_go_back_to_all(browser: Browser, system: Web
         page.keyboard.press("Escape")
         expect(page.locator("#shown")).to_have_text("112 of 112 steps")
         page.keyboard.press("s")
-        assert page.url.endswith("scale=linear")
+        expect(page).to_have_url(re.compile("scale=linear$"))
         expect(page.locator("select[name=scale]")).to_have_value("linear")
 
 
@@ -181,11 +181,13 @@ def test_two_chains_are_compared(browser: Browser, system: WebSystem) -> None:
         page.get_by_label("Chain of").fill("27")
         page.get_by_label("and", exact=True).fill("8 400 511")
         page.get_by_role("button", name="Show").click()
-        assert page.url.endswith("/plot/27/page?with=8400511")
+        expect(page).to_have_url(f"{system.url}/plot/27/page?with=8400511")
         expect(page.locator(".remark")).to_contain_text("8400511 has not come; it is computed")
         expect(page.locator(".chart .legend li")).to_have_text(
             [re.compile("27"), re.compile("8400511")]
         )
+        # Before it is drawn, it has no keys.
+        expect(page.locator("#chart canvas")).to_be_visible()
         page.locator("#chart").focus()
         page.keyboard.press("ArrowRight")
         expect(page.locator("#readout")).to_have_text("Step 0: 27 and 8,400,511")

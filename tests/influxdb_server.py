@@ -1,6 +1,5 @@
 """A real InfluxDB 1 on loopback for tests, in a temporary folder, stopped by its own process id."""
 
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ import httpx
 
 from tests.integration.collect_system import eventually
 from tests.needs import need_shipper
+from tests.web_system import free_port
 
 CONFIGURATION = """\
 reporting-disabled = true
@@ -52,7 +52,7 @@ class InfluxDB:
     def stop(self) -> None:
         """End it in order, if it runs."""
         self._process.terminate()
-        self._process.wait(30)
+        self._process.wait(60)
 
     def _started(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(self._command, stdout=self._log, stderr=subprocess.STDOUT)
@@ -72,7 +72,7 @@ class InfluxDB:
     def is_ready(self) -> bool:
         """Whether it answers."""
         try:
-            return httpx.get(f"{self.url}/ping").is_success
+            return httpx.get(f"{self.url}/ping", timeout=60).is_success
         except httpx.TransportError:
             return False
 
@@ -81,7 +81,7 @@ class InfluxDB:
 def influxdb_server(folder: Path, database: str) -> Iterator[InfluxDB]:
     """A server with an empty database."""
     program = need_shipper("influxd", "bin")
-    port, backup_port = _free_ports()
+    port, backup_port = free_port(), free_port()
     configuration = folder / "influxdb.conf"
     configuration.write_text(
         CONFIGURATION.format(folder=folder, port=port, backup_port=backup_port)
@@ -94,11 +94,3 @@ def influxdb_server(folder: Path, database: str) -> Iterator[InfluxDB]:
             yield found
         finally:
             found.stop()
-
-
-def _free_ports() -> tuple[int, int]:
-    with (
-        socket.create_server(("127.0.0.1", 0)) as one,
-        socket.create_server(("127.0.0.1", 0)) as two,
-    ):
-        return one.getsockname()[1], two.getsockname()[1]

@@ -1,12 +1,15 @@
 """A real engine with tables and real pages over it, for tests; rows go straight into the intake."""
 
+import itertools
 import json
+import os
 import re
 import shutil
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +49,34 @@ class WebSystem(StoreSystem):
 
     def get(self, path: str, **parameters: Any) -> httpx.Response:
         """A GET of the pages or the API."""
-        return httpx.get(f"{self.url}{path}", params=parameters, timeout=30)
+        return httpx.get(f"{self.url}{path}", params=parameters, timeout=60)
+
+
+FIRST_PORT, PORTS_OF_A_PROCESS = 20_000, 2_000
+"""Below those that systems give to who asks for any: nobody gets one before its time comes."""
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of loopback that nobody listens on now; no two calls have the same."""
+    for port in _own_ports():
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("BUG: there is always a next one")
+
+
+@cache
+def _own_ports() -> Iterator[int]:
+    """Those that are this process's alone among the processes of pytest, again and again."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = FIRST_PORT + worker * PORTS_OF_A_PROCESS
+    begin = os.getpid() % PORTS_OF_A_PROCESS
+    return itertools.cycle(
+        first + (begin + number) % PORTS_OF_A_PROCESS for number in range(PORTS_OF_A_PROCESS)
+    )
 
 
 def start_web(environment: Mapping[str, str]) -> Process:

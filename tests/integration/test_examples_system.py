@@ -14,6 +14,7 @@ import pytest
 
 from tests.integration.loghub import ROOT, real_log
 from tests.processes import Process, start_engine
+from tests.web_system import free_port
 
 CASES = {
     "apache": ("Apache", "source = 'apache'", {"INFO": 1405, "ERROR": 595}),
@@ -73,12 +74,6 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
         made = Warehouse(engine, folder)
         made.run("setup")
         yield made
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def copied(name: str, folder: Path, **addresses: str) -> str:

@@ -3,9 +3,17 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.integration.collect_system import Engine, engine_with_tables
 from tests.kafka_cluster import KafkaCluster, running_cluster
+
+# A busy machine is no finding, and a change fails for what it changes: the examples are the same in
+# every run. `make fuzz` looks for new ones.
+settings.register_profile(
+    "tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")

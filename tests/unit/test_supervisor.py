@@ -54,7 +54,8 @@ def supervise(*children: Child) -> tuple[Supervisor, Said]:
 
 async def test_children_end_in_reverse_order() -> None:
     supervisor, said = supervise(
-        Child("engine", python(WAITS)), Child("collector", python(WAITS), stop_within_secs=20)
+        Child("engine", python(WAITS), stop_within_secs=20),
+        Child("collector", python(WAITS), stop_within_secs=20),
     )
     async with asyncio.TaskGroup() as group:
         run = group.create_task(supervisor.run())

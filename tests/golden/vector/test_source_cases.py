@@ -137,7 +137,7 @@ async def _drive(
         if case.kind in ("demo_logs", "stdin"):
             await asyncio.wait_for(source.finished.wait(), 20)
         with suppress(TimeoutError):
-            await until(lambda: intake.taken >= wanted, 3)
+            await until(lambda: intake.taken >= wanted)
     finally:
         await source.stop(5)
         release()

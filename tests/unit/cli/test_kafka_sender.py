@@ -14,9 +14,10 @@ from tailrace.packs.sender import GaveUpError, Patience
 from tailrace.settings import Settings
 
 TOPIC = "numbers"
+WITHIN_SECS = 60.0
 
 
-def patience(give_up_secs: float = 30.0) -> Patience:
+def patience(give_up_secs: float = WITHIN_SECS) -> Patience:
     return Patience(threading.Event(), SystemClock(), lambda _: None, give_up_secs)
 
 
@@ -26,7 +27,7 @@ def servers() -> Iterator[str]:
     cluster = Producer({"bootstrap.servers": "none", "test.mock.num.brokers": 3, "log_level": 2})
     [addresses] = {
         ",".join(f"{broker.host}:{broker.port}" for broker in found.brokers.values())
-        for found in [cluster.list_topics(TOPIC, timeout=10)]  # which makes it
+        for found in [cluster.list_topics(TOPIC, timeout=WITHIN_SECS)]  # which makes it
     }
     yield addresses
     cluster.flush(1)
@@ -37,9 +38,9 @@ def read(servers: str, topic: str, partitions: int) -> list[tuple[int, bytes, by
     found: list[tuple[int, bytes, bytes]] = []
     for partition in range(partitions):
         place = TopicPartition(topic, partition, 0)
-        _, end = consumer.get_watermark_offsets(place, timeout=10)
+        _, end = consumer.get_watermark_offsets(place, timeout=WITHIN_SECS)
         consumer.assign([place])
-        messages = consumer.consume(end, 10) if end else []
+        messages = consumer.consume(end, WITHIN_SECS) if end else []
         found += [(partition, one.key() or b"", one.value() or b"") for one in messages]
     consumer.close()
     return found
@@ -103,7 +104,7 @@ def test_messages_have_their_keys_and_partitions(servers: str) -> None:
     assert (sender.tally.sent, sender.tally.not_sent, sender.tally.unconfirmed) == (3, 0, 0)
     count = len(
         Consumer({"bootstrap.servers": servers, "group.id": "x", "log_level": 2})
-        .list_topics(TOPIC, timeout=10)
+        .list_topics(TOPIC, timeout=WITHIN_SECS)
         .topics[TOPIC]
         .partitions
     )
@@ -122,7 +123,7 @@ def test_it_gives_up_when_there_is_no_broker() -> None:
 
 def test_brokers_that_are_away_are_said_once(servers: str) -> None:
     said: list[str] = []
-    told = Patience(threading.Event(), SystemClock(), said.append, 10.0)
+    told = Patience(threading.Event(), SystemClock(), said.append, WITHIN_SECS)
     sender = open_kafka(f"kafka://{servers}/{TOPIC}", told, None, Settings.read())
     assert isinstance(sender, KafkaSender)
     for _ in range(3):

@@ -113,8 +113,8 @@ async def test_a_segment_ends_when_it_has_enough_events(tmp_path: Path) -> None:
 async def test_a_segment_ends_when_it_is_old(tmp_path: Path) -> None:
     journal = await open_journal(tmp_path, segment_timeout_secs=0.01)
     await journal.append([chunk("alone")])
-    assert await asyncio.wait_for(read(journal), 10) == [b"alone\n"]
-    await asyncio.wait_for(journal.until_empty(), 10)
+    assert await asyncio.wait_for(read(journal), 60) == [b"alone\n"]
+    await asyncio.wait_for(journal.until_empty(), 60)
     await journal.close()
 
 
@@ -143,7 +143,7 @@ async def test_a_full_buffer_makes_appends_wait_until_something_is_delivered(
     await asyncio.sleep(0)
     assert not waiting.done()
     assert await read(journal) == [b"x" * 60 + b"\n"]
-    await asyncio.wait_for(waiting, 10)
+    await asyncio.wait_for(waiting, 60)
     await journal.flush()
     assert await read(journal) == [b"late\n"]
     await journal.close()
@@ -172,7 +172,7 @@ async def test_events_count_as_waiting_until_their_batch_is_taken(tmp_path: Path
     await asyncio.sleep(0)
     assert not waiting.done()
     segment = await journal.next_segment()
-    await asyncio.wait_for(waiting, 10)
+    await asyncio.wait_for(waiting, 60)
     await journal.remove(segment)
     await journal.flush()
     await journal.next_segment()
@@ -182,7 +182,7 @@ async def test_events_count_as_waiting_until_their_batch_is_taken(tmp_path: Path
     assert not journal.is_full()
     await journal.flush()
     assert not journal.is_full()
-    await asyncio.wait_for(taking, 10)
+    await asyncio.wait_for(taking, 60)
     await journal.close()
 
 
@@ -200,8 +200,8 @@ async def test_an_offer_waits_while_the_disk_fails(
     assert not first.done()
     assert not second.done()
     disk.write_error = None
-    assert await asyncio.wait_for(first, 10) == []
-    assert await asyncio.wait_for(second, 10) == []
+    assert await asyncio.wait_for(first, 60) == []
+    assert await asyncio.wait_for(second, 60) == []
     await journal.close()
 
 
@@ -224,7 +224,7 @@ async def test_a_disk_that_fails_stops_appends_until_it_works_again(
     await until(journal.is_full)
     assert not waiting.done()
     setattr(disk, failing, None)
-    await asyncio.wait_for(waiting, 10)
+    await asyncio.wait_for(waiting, 60)
     await journal.flush()
     assert await read(journal) == [b"before\n"]
     assert await read(journal) == [b"during\n"]

@@ -67,11 +67,11 @@ async def test_a_place_is_waited_for_and_the_smallest_limit_counts() -> None:
     assert not second.done(), "an adaptive limit begins with one"
     settle(limit, 100)
     places.give_back()
-    await asyncio.wait_for(second, 10)
+    await asyncio.wait_for(second, 60)
     await places.take()
     third = asyncio.create_task(places.take())
     await asyncio.sleep(0)
     assert not third.done(), "another sink takes two"
     places.give_back()
-    await asyncio.wait_for(third, 10)
+    await asyncio.wait_for(third, 60)
     assert places.taken == 2

@@ -42,7 +42,7 @@ async def system() -> AsyncIterator[System]:
     options = {"http": {"address": "127.0.0.1:0", "headers": ["X-Tenant", "x-b-*"]}}
     async with (
         running_source("opentelemetry", OpentelemetrySource, kept, options) as source,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{source.port}") as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{source.port}", timeout=60) as client,
     ):
         yield System(kept, client)
     assert source.bodies_bytes == 0

@@ -19,7 +19,7 @@ async def running(kept: Kept, **options: object) -> AsyncIterator[httpx.AsyncCli
     options = {"address": "127.0.0.1:0", **options}
     async with (
         running_source("splunk_hec", SplunkHecSource, kept, options) as source,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{source.port}{ROOT}") as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{source.port}{ROOT}", timeout=60) as client,
     ):
         yield client
     assert source.bodies_bytes == 0

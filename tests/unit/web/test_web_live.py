@@ -18,6 +18,7 @@ from tailrace.web.server import refuse_strangers
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 MS = 1_795_341_600_000
+WITHIN_SECS = 60
 
 
 def stored(number: int) -> tuple[object, ...]:
@@ -136,14 +137,14 @@ async def test_one_reader_serves_all_watchers_and_tells_of_trouble() -> None:
     async with hub.watch(LogQuery()) as one, hub.watch(LogQuery()) as other:
         assert hub.watching == 2
         for watcher in (one, other):
-            event = await anext(watcher.events(5))
+            event = await anext(watcher.events(WITHIN_SECS))
             assert isinstance(event, News)
             assert [r.values["message"] for r in event.rows] == ["m1"]
         store.answers.insert(0, ("", StoreUnavailableError("cannot reach ClickHouse")))
-        event = await anext(one.events(5))
+        event = await anext(one.events(WITHIN_SECS))
         assert event == Trouble("cannot reach ClickHouse")
         store.answers.pop(0)
-        assert await anext(one.events(5)) == Trouble(None)
+        assert await anext(one.events(WITHIN_SECS)) == Trouble(None)
     assert hub.watching == 0
     running.cancel()
     with suppress(asyncio.CancelledError):
@@ -164,8 +165,8 @@ async def test_a_table_that_cannot_be_read_keeps_no_other_waiting() -> None:
     hub = LiveHub(store, lambda: NOW)
     running = asyncio.create_task(hub.run())
     async with hub.watch(LogQuery(table=mill)) as broken, hub.watch(LogQuery()) as well:
-        assert await anext(broken.events(5)) == Trouble("cannot run the query: no table")
-        event = await anext(well.events(5))
+        assert await anext(broken.events(WITHIN_SECS)) == Trouble("cannot run the query: no table")
+        event = await anext(well.events(WITHIN_SECS))
         assert isinstance(event, News)
         assert [r.values["message"] for r in event.rows] == ["m1"]
         assert not well.waiting
@@ -178,9 +179,9 @@ async def test_stopping_the_hub_ends_every_stream() -> None:
     hub = LiveHub(FakeStore(), lambda: NOW)
     async with hub.watch(LogQuery()) as watcher:
         hub.stop()
-        assert [event async for event in watcher.events(5)] == []
+        assert [event async for event in watcher.events(WITHIN_SECS)] == []
     async with hub.watch(LogQuery()) as late:
-        assert [event async for event in late.events(5)] == []
+        assert [event async for event in late.events(WITHIN_SECS)] == []
 
 
 async def test_who_joins_gets_the_latest_rows() -> None:
@@ -190,7 +191,7 @@ async def test_who_joins_gets_the_latest_rows() -> None:
     hub = LiveHub(store, lambda: NOW)
     running = asyncio.create_task(hub.run())
     async with hub.watch(LogQuery()) as first:
-        await anext(first.events(5))
+        await anext(first.events(WITHIN_SECS))
         async with hub.watch(LogQuery()) as second:
             event = second.waiting[0]
             assert isinstance(event, News)

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, TopicMetadata  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewTopic
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "kafka"
@@ -33,7 +34,12 @@ class KafkaCluster:
         """A new topic's name; it is there on every broker."""
         name = f"t-{uuid.uuid4().hex[:12]}"
         admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
-        admin.create_topics([NewTopic(name, partitions, replicas)])[name].result(30)
+        admin.create_topics([NewTopic(name, partitions, replicas)])[name].result(60)
+        for server in self.bootstrap_servers.split(","):
+            # It asks the one broker that it knows.
+            one = AdminClient({"bootstrap.servers": server, "log_level": 2})
+            while not _is_there(one.list_topics(timeout=60).topics.get(name), partitions):
+                time.sleep(0.02)
         return name
 
     def send(self, topic: str, values: Sequence[bytes], partitions: int = 4) -> None:
@@ -46,15 +52,16 @@ class KafkaCluster:
                     break
                 except BufferError:
                     producer.poll(0.05)
-        assert producer.flush(60) == 0
+        assert producer.flush(120) == 0
 
     def read(self, topic: str, partitions: int, count: int) -> list[bytes]:
         """Values of a topic's messages, as soon as there are so many different ones."""
         consumer = Consumer({"bootstrap.servers": self.bootstrap_servers, "group.id": "reader"})
         consumer.assign([TopicPartition(topic, number, 0) for number in range(partitions)])
         found: list[bytes] = []
-        for _ in range(600):
-            found += [message.value() or b"" for message in consumer.consume(1000, 0.1)]
+        for _ in range(1200):
+            messages = consumer.consume(1000, 0.1)
+            found += [message.value() or b"" for message in messages if not message.error()]
             if len(set(found)) >= count:
                 break
         consumer.close()
@@ -74,11 +81,18 @@ class KafkaCluster:
 
     def start_again(self) -> None:
         """Start the brokers that do not run."""
-        _run("start", "--dir", str(self.folder))
+        started = _run("start", "--dir", str(self.folder))
+        assert started.returncode == 0, started.stderr
 
     def _pids(self) -> Mapping[int, int]:
         brokers = json.loads((self.folder / "cluster.json").read_text(encoding="utf-8"))
         return {broker["id"]: broker["pid"] for broker in brokers}
+
+
+def _is_there(topic: TopicMetadata | None, partitions: int) -> bool:
+    """Whether each of so many partitions has somebody who takes messages."""
+    found = topic.partitions.values() if topic else ()
+    return len(found) == partitions and all(part.leader >= 0 for part in found)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Pages in a real browser, and a real collector that fills what they show."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ from tailrace.cli.up import write_pipelines
 from tailrace.packs import find_packs
 from tailrace.packs.logs.generate import LogGenerator
 from tailrace.settings import Settings
+from tests.integration.collect_system import eventually
 from tests.processes import Process, answers
 from tests.web_system import WebSystem, free_port
 
@@ -22,6 +22,10 @@ ARGUMENTS: Final = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-dev-shm-usage",
 ]  # fmt: skip
+
+
+WITHIN_MS: Final = 60_000
+"""For what takes a moment on a machine that has nothing else to do."""
 
 
 @contextmanager
@@ -43,7 +47,7 @@ def opened(browser: Browser, system: WebSystem, path: str = "/", **options: Any)
             else complaints.append(request.url)
         ),
     )
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(WITHIN_MS)
     try:
         page.goto(f"{system.url}{path}")
         yield page
@@ -92,12 +96,17 @@ def collecting(system: WebSystem, folder: Path) -> Iterator[str]:
 
 
 def until_delivered(page: Page) -> None:
-    """Load the page again until it says so: rows are seen a moment before the books are closed."""
-    for _ in range(200):
-        if page.locator("#delivery").inner_text().strip() == "all delivered":
-            return
+    """Load the page again until it says so: rows are seen a moment before the books are closed. Nor
+    does it leave out anything then that was not counted in time."""
+
+    def says_all() -> bool:
+        said = page.locator("#delivery").inner_text().strip()
+        if said == "all delivered" and page.locator(".uncounted").count() == 0:
+            return True
         page.reload()
-    raise AssertionError(f"still {page.locator('#delivery').inner_text()!r}")
+        return False
+
+    eventually(says_all, "a page that says that all is delivered")
 
 
 def generate_into(system: WebSystem, intake: str) -> None:
@@ -113,8 +122,5 @@ def generate_into(system: WebSystem, intake: str) -> None:
     for first in range(0, len(lines), 5000):
         body = "\n".join(line.strip() for line in lines[first : first + 5000])
         assert httpx.post(intake, content=body, timeout=60).status_code == 200
-    for _ in range(600):
-        if system.store.query("SELECT count() FROM logs.application_logs").value() == len(lines):
-            return
-        time.sleep(0.05)
-    raise AssertionError("not all rows arrived")
+    count = "SELECT count() FROM logs.application_logs"
+    eventually(lambda: system.store.query(count).value() == len(lines), "all rows")

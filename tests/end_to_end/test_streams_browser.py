@@ -1,5 +1,6 @@
 """The pages of streams in a real browser: they bring themselves up to date, and work without scripts."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browsing import WITHIN_MS
 from tests.integration.collect_system import eventually
 from tests.kafka_cluster import KafkaCluster
 from tests.processes import Process
@@ -33,6 +35,7 @@ def opened(browser: Browser, **how: Any) -> Iterator[Page]:
     """A page of its own, on which nothing may go wrong."""
     context = browser.new_context(**how)
     page = context.new_page()
+    page.set_default_timeout(WITHIN_MS)
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on(
@@ -44,6 +47,12 @@ def opened(browser: Browser, **how: Any) -> Iterator[Page]:
     finally:
         context.close()
     assert complaints == []
+
+
+def follow(page: Page, name: str) -> None:
+    """Click the link of that name and wait for its page."""
+    with page.expect_navigation():
+        page.get_by_role("link", name=name).click()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -58,12 +67,12 @@ def test_new_messages_come_by_themselves_until_that_is_switched_off(
         page.get_by_role("link", name=topic).first.click()
         expect(page.locator("#rows")).to_contain_text("the first one")
         kafka.send(topic, [b"the second one"], partitions=1)
-        expect(page.locator("#rows")).to_contain_text("the second one", timeout=30_000)
-        expect(page.locator(".tile").first).to_contain_text("2", timeout=30_000)
+        expect(page.locator("#rows")).to_contain_text("the second one")
+        expect(page.locator(".tile").first).to_contain_text("2")
         live = page.get_by_role("button", name="Live")
         live.click()
         expect(live).to_have_attribute("aria-pressed", "false")
-        assert page.url.endswith("?live=0")
+        expect(page).to_have_url(re.compile(r"\?live=0$"))
         page.reload()
         expect(live).to_have_attribute("aria-pressed", "false")
         page.get_by_label("Text").fill("FIRST")
@@ -92,7 +101,7 @@ def test_a_message_opens_by_a_click_on_its_row_and_by_keys(
         link.focus()
         page.keyboard.press("Enter")
         expect(details).to_be_visible()
-        assert "open=0-0" in page.url
+        expect(page).to_have_url(re.compile("open=0-0"))
 
 
 def test_a_group_shows_which_member_reads_what(
@@ -136,25 +145,25 @@ def test_they_work_without_scripts(browser: Browser, web: Process, kafka: KafkaC
         page.get_by_label("Filter topics and groups").fill(topic.upper())
         page.get_by_label("Kafka's own topics").check()
         page.get_by_role("button", name="Filter").click()
+        expect(page).to_have_url(re.compile("internal=1"))
         expect(page.locator("table.list").first.locator("tbody tr")).to_have_count(1)
-        assert "internal=1" in page.url
         page.get_by_role("link", name=topic).first.click()
         expect(page.locator("#rows tbody tr")).to_have_count(50)
-        page.get_by_role("link", name="Older →").click()
-        page.get_by_role("link", name="Older →").click()
+        follow(page, "Older →")
+        follow(page, "Older →")
         expect(page.locator("#rows tbody tr")).to_have_count(20)
         expect(page.get_by_role("link", name="Older →")).to_have_count(0)
-        page.get_by_role("link", name="Newest").click()
+        follow(page, "Newest")
         page.get_by_role("combobox", name="Partition", exact=True).select_option("0")
         page.get_by_label("From offset").fill("58")
         page.get_by_role("button", name="Show").click()
         expect(page.locator("#rows")).to_contain_text("number 116")
         expect(page.locator("#rows tbody tr")).to_have_count(2)
-        page.get_by_role("link", name="← Earlier").click()
+        follow(page, "← Earlier")
         expect(page.locator("#rows")).to_contain_text("number 114")
-        page.get_by_role("link", name="Partitions").click()
+        follow(page, "Partitions")
         expect(page.locator("table.list tbody tr")).to_have_count(2)
-        page.get_by_role("link", name="Configuration").click()
+        follow(page, "Configuration")
         expect(page.locator("table.list")).to_contain_text("retention.ms")
 
 

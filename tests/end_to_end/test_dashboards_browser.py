@@ -142,7 +142,8 @@ def test_dragging_over_a_chart_sets_the_range(browser: Browser, filled: WebSyste
         loaded(page)
         shown = int(page.locator("#events .number").inner_text())
         assert 55 <= shown <= 65  # a fifth of fifteen minutes
-        page.get_by_role("link", name="Twice the time").click()
+        with page.expect_navigation():
+            page.get_by_role("link", name="Twice the time").click()
         loaded(page)
         assert int(page.locator("#events .number").inner_text()) > 1.8 * shown
         page.go_back()
@@ -167,11 +168,13 @@ def test_the_time_is_chosen_as_on_the_log_page(browser: Browser, filled: WebSyst
     with opened(browser, filled, "/dashboards/logs?refresh=0") as page:
         loaded(page)
         page.keyboard.press("t")
-        page.get_by_role("link", name="Last 5 minutes").click()
+        with page.expect_navigation():
+            page.get_by_role("link", name="Last 5 minutes").click()
         loaded(page)
         assert "from=5m" in page.url
         assert "refresh=0" in page.url
-        expect(page.locator("#events .number")).to_have_text(re.compile(r"^9\d$"))
+        # At most 99; fewer, the longer it takes until they are asked for.
+        expect(page.locator("#events .number")).to_have_text(re.compile(r"^[1-9]\d$"))
         page.keyboard.press("t")
         page.fill("input[name=from]", "20 minutes ago")
         page.get_by_role("button", name="Use this range").click()
@@ -213,10 +216,11 @@ def test_new_numbers_come_by_themselves(browser: Browser, filled: WebSystem) -> 
         loaded(page)
         page.evaluate("window.notReloaded = true")
         filled.insert([{"message": "one more", "level": "error"}])
-        expect(page.locator("#events .number")).to_have_text("251", timeout=40_000)
+        # Where panels take long, there is a longer pause between two looks.
+        expect(page.locator("#events .number")).to_have_text("251", timeout=150_000)
         assert page.evaluate("window.notReloaded") is True
         page.locator("#refresh").select_option("off")
-        assert "refresh=0" in page.url
+        expect(page).to_have_url(re.compile("refresh=0"))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -330,8 +334,8 @@ def test_screenshots_of_the_dashboard(
         page = stack.enter_context(
             opened(browser, system, "/dashboards/logs?from=15m", color_scheme=scheme)
         )
-        loaded(page)
         until_delivered(page)
+        loaded(page)
         page.locator("#events-by-level .u-over").hover(position={"x": 700, "y": 40})
         expect(page.locator("#events-by-level .tip")).to_be_visible()
         picture = folder / f"dashboard-{scheme}.png"

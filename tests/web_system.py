@@ -94,10 +94,16 @@ def start_web(environment: Mapping[str, str]) -> Process:
 
 @contextmanager
 def storing(
-    data_dir: Path, packs: Sequence[str] = ("logs",), packs_dir: Path | None = None
+    data_dir: Path,
+    packs: Sequence[str] = ("logs",),
+    packs_dir: Path | None = None,
+    engine_port: int = 0,
 ) -> Iterator[StoreSystem]:
-    """An engine with the tables of packs, and of those that they require; stopped at the end."""
-    with start_engine(data_dir) as engine:
+    """An engine with the tables of packs, and of those that they require; stopped at the end.
+
+    `engine_port`: for one that is started again.
+    """
+    with start_engine(data_dir, None, "--engine-port", str(engine_port)) as engine:
         settings = Settings.read(engine_port=engine.port, data_dir=data_dir, packs_dir=packs_dir)
         environment = {
             "TAILRACE_DATA_DIR": str(data_dir),
@@ -114,11 +120,14 @@ def storing(
 
 @contextmanager
 def running(
-    data_dir: Path, packs: Sequence[str] = ("logs",), packs_dir: Path | None = None
+    data_dir: Path,
+    packs: Sequence[str] = ("logs",),
+    packs_dir: Path | None = None,
+    engine_port: int = 0,
 ) -> Iterator[WebSystem]:
     """The same with pages over it."""
     with (
-        storing(data_dir, packs, packs_dir) as system,
+        storing(data_dir, packs, packs_dir, engine_port) as system,
         start_web(system.environment) as web,
     ):
         yield WebSystem(system.engine, system.store, system.environment, web, web.url)

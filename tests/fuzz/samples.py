@@ -109,7 +109,11 @@ FORWARD = (
     msgpack.packb(["tag", 1, {"message": "m", "deep": [[{"a": {1: b"\xff"}}]]}]),
     msgpack.packb(["tag", msgpack.packb([1, {"a": 1}]) * 3, {"chunk": "id", "size": 3}]),
     msgpack.packb(
-        ["tag", gzip.compress(msgpack.packb([1, {"a": 1}])), {"compressed": "gzip", "chunk": "c"}]
+        [
+            "tag",
+            gzip.compress(msgpack.packb([1, {"a": 1}]), mtime=0),
+            {"compressed": "gzip", "chunk": "c"},
+        ]
     ),
     msgpack.packb(["tag", msgpack.ExtType(0, b"\0\0\0\1\0\0\0\2"), {"message": "m"}]),
     b"\x91" * 1000 + b"\x01",

@@ -58,7 +58,8 @@ def test_all_packs_that_can_run_here_fill_their_tables(
         wait_until(lambda: total(system) > 0, "requests")
         before = total(system)
         wait_until(lambda: total(system) > before, "the statistics to change")
-        assert "cust_1" in str(system.get_json("/api/v1/requests/slo?customer_id=cust_1")["rows"])
+        slo = "/api/v1/requests/slo?customer_id=cust_1"
+        wait_until(lambda: "cust_1" in str(system.get_json(slo)["rows"]), "a request of cust_1")
 
 
 def test_a_generator_by_its_own_variables_makes_what_they_say_and_ends(
@@ -76,7 +77,9 @@ def test_a_generator_by_its_own_variables_makes_what_they_say_and_ends(
     with running_system(tmp_path / "data", command="demo") as system:
         wait_until(lambda: total(system) >= 70, "all requests")
         wait_until(lambda: is_well(system), "a system that is well")
-    said = (tmp_path / "data.log").read_text()
+        own = tmp_path / "data.log"
+        wait_until(lambda: "sent 70 events" in own.read_text(), "the generator's last word")
+    said = own.read_text()
     assert "sent 70 events" in said
     assert said.count("generate: sent") == 1
     assert f"requests in:  file {log}" in said

@@ -123,7 +123,8 @@ def test_a_start_right_after_a_kill_of_the_supervisor_works(tmp_path: Path) -> N
         system.process.kill()
         system.process.wait()
         with running_system(folder, ports_of=system) as again:
-            assert not [orphan for orphan in orphans if orphan.is_running()]
+            _, left = psutil.wait_procs(orphans, timeout=WITHIN_SECS)
+            assert left == []
             wait_until(lambda: len(messages(again, "orphaned")) >= 300, "acknowledged lines")
             assert messages(again, "orphaned") == list(range(300))
 

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from tests.integration.collect_system import (
     pipeline,
 )
 from tests.needs import need
+from tests.web_system import free_port
 
 pytestmark = pytest.mark.usefixtures("empty_tables")
 
@@ -70,16 +72,19 @@ class Filled:
     ballast: Ballast
     collector: Collector
     sender: HttpSender
-    acknowledged: int
+    acknowledged: int = 0
 
     def start_again(self, engine: Engine) -> None:
         """kill -9, and the next one reaches ClickHouse."""
         self.collector.kill()
-        configuration = pipeline(engine.url, http=HTTP)
-        configuration["sources"]["http"]["address"] = f"127.0.0.1:{self.sender.port}"
+        configuration = pipeline(engine.url, http=http_at(self.sender.port))
         # Not into the full disk: the configuration is what a person has written before.
         path = self.disk.parent / "pipeline.yaml"
         self.collector = Collector(configuration, self.disk, path=path)
+
+
+def http_at(port: int) -> dict[str, Any]:
+    return {**HTTP, "address": f"127.0.0.1:{port}"}
 
 
 def padded(name: str, number: int) -> dict[str, object]:
@@ -123,12 +128,15 @@ def filled(disk: Path) -> Iterator[Filled]:
     """A collector that has filled its disk, with nobody to deliver to."""
     ballast = Ballast(disk)
     ballast.fill(KEPT_FREE_BYTES + LEFT_BYTES)
-    collector = Collector(pipeline(DEAD_ENGINE, http=HTTP), disk)
+    collector = Collector(pipeline(DEAD_ENGINE, http=http_at(free_port())), disk)
     sender = HttpSender("s", collector.ports["http"], padded)
-    filled = Filled(disk, ballast, collector, sender, fill_up(collector, sender))
-    yield filled
-    sender.finish()
-    filled.collector.stop()
+    filled = Filled(disk, ballast, collector, sender)
+    try:
+        filled.acknowledged = fill_up(collector, sender)
+        yield filled
+    finally:
+        sender.finish()
+        filled.collector.stop()
 
 
 def test_it_goes_on_when_somebody_makes_room(filled: Filled, engine: Engine) -> None:

@@ -228,7 +228,7 @@ def test_the_four_questions_have_their_answers(stored: System) -> None:
         assert stored.get(f"/part/{value}").json() == expected
     paged = stored.get("/part/10", limit=2)
     assert paged.json() == [[3], [6]]
-    following = httpx.get(paged.links["next"]["url"]).json()
+    following = httpx.get(paged.links["next"]["url"], timeout=60).json()
     assert following == [[7], [27]]
     for path, kind, begins in (
         ("/plot/27", "image/png", b"\x89PNG\r\n"),
@@ -243,12 +243,12 @@ def test_the_four_questions_have_their_answers(stored: System) -> None:
 def test_a_picture_is_drawn_again_only_when_its_chain_has_grown(stored: System) -> None:
     first = stored.get("/plot/27")
     known = {"If-None-Match": first.headers["etag"]}
-    again = httpx.get(f"{stored.web.url}/plot/27", headers=known)
+    again = httpx.get(f"{stored.web.url}/plot/27", headers=known, timeout=60)
     assert (again.status_code, again.content) == (304, b"")
     assert stored.get("/plot/27", format="svg").headers["etag"] != first.headers["etag"]
     assert stored.get("/plot/27", to=50).headers["etag"] != first.headers["etag"]
     stored.insert([(27, 112, 4)])
-    grown = httpx.get(f"{stored.web.url}/plot/27", headers=known)
+    grown = httpx.get(f"{stored.web.url}/plot/27", headers=known, timeout=60)
     assert (grown.status_code, grown.content[:4]) == (200, b"\x89PNG")
 
 
@@ -342,7 +342,8 @@ def test_messages_that_came_again_change_no_answer(stored: System) -> None:
     assert stored.get("/part/10").json() == [[number] for number in NUMBERS]
     paged = stored.get("/part/10", limit=2)
     assert paged.json() == [[3], [6]]
-    assert httpx.get(paged.links["next"]["url"]).json() == [[7], [27]]
+    following = httpx.get(paged.links["next"]["url"], timeout=60).json()
+    assert following == [[7], [27]]
     assert stored.get("/part/10", limit=5).links == {}
 
 

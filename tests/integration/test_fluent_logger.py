@@ -21,7 +21,10 @@ def test_fluent_logger(engine: Engine, tmp_path: Path, nanoseconds: bool) -> Non
     source = {"type": "fluent", "address": "127.0.0.1:0"}
     with Collector(pipeline(engine.url, fluent=source), tmp_path) as collector:
         sender = FluentSender(
-            "shop", port=collector.ports["fluent"], nanosecond_precision=nanoseconds
+            "shop",
+            port=collector.ports["fluent"],
+            nanosecond_precision=nanoseconds,
+            timeout=60,
         )
         for number in range(EVENTS):
             fields = {"message": f"event {number}: ünïcode", "level": "error", "order": number}

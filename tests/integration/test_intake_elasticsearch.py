@@ -22,7 +22,8 @@ START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 
 @pytest.fixture
 def client(intake: IntakeSystem) -> Iterator[Elasticsearch]:
-    with Elasticsearch(f"{intake.url}/elasticsearch", http_compress=True) as made:
+    url = f"{intake.url}/elasticsearch"
+    with Elasticsearch(url, http_compress=True, request_timeout=60) as made:
         yield made
 
 
@@ -80,7 +81,7 @@ def test_the_official_client_sees_what_is_refused(
 
 def test_filebeats_requests(intake: IntakeSystem) -> None:
     """In the order in which Filebeat 8 and 9 send them."""
-    with httpx.Client(base_url=f"{intake.url}/elasticsearch") as filebeat:
+    with httpx.Client(base_url=f"{intake.url}/elasticsearch", timeout=60) as filebeat:
         for path in ("/", "/_license?human=false", "/_ilm/policy/filebeat"):
             assert filebeat.get(path).status_code == 200
         assert filebeat.head("/_index_template/filebeat-9.0.0").status_code == 200

@@ -76,7 +76,7 @@ def test_the_client_of_version_2(intake: IntakeSystem) -> None:
         points.append(point)
     with ClientV2(intake.url, token="any", org="acme", enable_gzip=True) as client:
         assert client.ping()
-        assert httpx.get(f"{intake.url}/health").json()["status"] == "pass"
+        assert httpx.get(f"{intake.url}/health", timeout=60).json()["status"] == "pass"
         with client.write_api(write_options=SYNCHRONOUS) as writing:
             for start in range(0, EVENTS, 2500):
                 writing.write("sales", record=points[start : start + 2500], write_precision="ms")
@@ -98,7 +98,7 @@ def test_the_client_of_version_2_with_a_user_and_a_password(intake: IntakeSystem
 
 def test_telegrafs_requests(intake: IntakeSystem) -> None:
     """In the order in which Telegraf's output for version 1 sends them."""
-    with httpx.Client(base_url=intake.url) as telegraf:
+    with httpx.Client(base_url=intake.url, timeout=60) as telegraf:
         created = telegraf.post("/query", data={"q": 'CREATE DATABASE "telegraf"'})
         assert created.json() == {"results": [{"statement_id": 0}]}
         lines = b"cpu,cpu=cpu0,host=web-1 usage_idle=98.2,usage_user=1.1 1763808135000000000\n"

@@ -38,7 +38,7 @@ def protobuf_batch(numbers: range) -> bytes:
     [("application/json", json_batch), ("application/x-protobuf", protobuf_batch)],
 )
 def test_batches(intake: IntakeSystem, kind: str, batch: type[bytes]) -> None:
-    with httpx.Client(headers={"Content-Type": kind}) as client:
+    with httpx.Client(headers={"Content-Type": kind}, timeout=60) as client:
         for start in range(0, EVENTS, BATCH):
             body = batch(range(start, start + BATCH))
             answer = client.post(f"{intake.url}/loki/api/v1/push", content=body)
@@ -79,11 +79,11 @@ def test_the_handler_of_pythons_logging(intake: IntakeSystem) -> None:
 def test_a_line_with_an_impossible_time_is_kept_apart(intake: IntakeSystem) -> None:
     values = [["1763808135118000000", "good"], ["soon", "bad"]]
     body = orjson.dumps({"streams": [{"stream": {"app": "shop"}, "values": values}]})
-    answer = httpx.post(f"{intake.url}/loki/api/v1/push", content=body)
+    answer = httpx.post(f"{intake.url}/loki/api/v1/push", content=body, timeout=60)
     assert answer.status_code == 204
     intake.wait_for(1)
     intake.wait_for(1, "rejected")
     assert "cannot read the timestamp 'soon'" in str(
         intake.engine.value("SELECT reason FROM logs.rejected")
     )
-    assert httpx.get(f"{intake.url}/loki/ready").status_code == 200
+    assert httpx.get(f"{intake.url}/loki/ready", timeout=60).status_code == 200

@@ -24,7 +24,9 @@ def test_the_sdk(engine: Engine, tmp_path: Path) -> None:
     pipeline["sinks"]["out"]["inputs"] = ["otel.logs"]
     with Collector(pipeline, tmp_path) as collector:
         exporter = OTLPLogExporter(
-            f"http://127.0.0.1:{collector.ports['otel']}/v1/logs", compression=Compression.Gzip
+            f"http://127.0.0.1:{collector.ports['otel']}/v1/logs",
+            compression=Compression.Gzip,
+            timeout=60,  # what is sent again is there twice
         )
         resource = Resource({"service.name": "shop", "host.name": "web-1"})
         provider = LoggerProvider(resource, shutdown_on_exit=False)

@@ -123,7 +123,7 @@ def test_tail_follows_rows_that_are_alike(system: StoreSystem, tmp_path: Path) -
             system.store.insert("rikstv.data_series", json.dumps(alike).encode(), "JSONEachRow")
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=60)
     assert process.returncode == 0
     assert b"Traceback" not in said
     rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]

@@ -34,7 +34,7 @@ def client(engine: Process) -> Iterator[Client]:
 def http(engine: Process, client: Client) -> Iterator[httpx.Client]:
     """Plain HTTP, in the same database."""
     assert client.ping()
-    with httpx.Client(base_url=engine.url, params={"database": "scratch"}, timeout=30) as plain:
+    with httpx.Client(base_url=engine.url, params={"database": "scratch"}, timeout=60) as plain:
         yield plain
 
 

@@ -56,7 +56,7 @@ def code(response: httpx.Response) -> int:
 
 
 def eventually(what: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 20
+    give_up = time.monotonic() + 60
     while not what():
         assert time.monotonic() < give_up
         time.sleep(0.02)
@@ -208,7 +208,7 @@ def test_a_format_is_a_name_and_nothing_more(http: httpx.Client, option: str) ->
 
 
 def test_a_session_remembers_its_database(http: httpx.Client, engine: Process) -> None:
-    with httpx.Client(base_url=engine.url, params={"session_id": "where"}) as own:
+    with httpx.Client(base_url=engine.url, params={"session_id": "where"}, timeout=60) as own:
         own.post("/", content=b"USE system")
         other = own.post("/", params={"database": "scratch"}, content=b"SELECT currentDatabase()")
         assert other.text == "scratch\n"
@@ -218,7 +218,8 @@ def test_a_session_remembers_its_database(http: httpx.Client, engine: Process) -
 
 def test_invalid_utf_8_is_data_like_any_other(http: httpx.Client, engine: Process) -> None:
     assert ask(http, None, b"SELECT hex('\xff\x00\xfe')") == "FF00FE\n"
-    assert httpx.post(f"{engine.url}/?query=SELECT+hex(%27%FF%27)").text == "FF\n"
+    url = f"{engine.url}/?query=SELECT+hex(%27%FF%27)"
+    assert httpx.post(url, timeout=60).text == "FF\n"
 
 
 def test_database_format_and_user_may_come_as_headers(http: httpx.Client) -> None:
@@ -341,7 +342,10 @@ def test_a_session_is_free_once_its_answer_has_come(engine: Process) -> None:
         # Each request has a connection of its own: those of one connection wait for each other.
         limits = httpx.Limits(max_keepalive_connections=0)
         with httpx.Client(
-            base_url=engine.url, params={"session_id": f"own {number}"}, limits=limits
+            base_url=engine.url,
+            params={"session_id": f"own {number}"},
+            limits=limits,
+            timeout=60,
         ) as own:
             answers = [own.post("/", **statement) for statement in statements * 25]  # type: ignore[arg-type]
             return {answer.text for answer in answers if answer.status_code != 200}
@@ -379,14 +383,14 @@ def sleeper(http: httpx.Client, engine: Process) -> Iterator[str]:
     """A query that runs in the session `busy`; its id."""
     query_id = "sleeper"
     url = f"{engine.url}/?session_id=busy&query_id={query_id}"
-    with httpx.Client(timeout=60) as own:
+    with httpx.Client(timeout=300) as own:
         body = b"SELECT sum(sipHash64(number)) FROM numbers(1000000000000)"
         thread = threading.Thread(target=lambda: own.post(url, content=body))
         thread.start()
         eventually(lambda: running(http, query_id) == 1)
         yield query_id
         ask(http, f"KILL QUERY WHERE query_id = '{query_id}' SYNC")
-        thread.join(20)
+        thread.join(60)
     assert not thread.is_alive()
 
 
@@ -411,7 +415,7 @@ def test_a_client_that_goes_away_ends_its_query(http: httpx.Client, engine: Proc
 
 
 def test_a_reader_that_goes_away_ends_its_stream(http: httpx.Client, engine: Process) -> None:
-    with httpx.Client() as own, own.stream(
+    with httpx.Client(timeout=60) as own, own.stream(
         "POST", f"{engine.url}/?query_id=reader", content=b"SELECT number FROM numbers(1e12)"
     ) as answer:  # fmt: skip
         pieces = answer.iter_raw()

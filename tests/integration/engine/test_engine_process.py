@@ -28,7 +28,7 @@ def post(engine: Process, query: str, body: bytes = b"") -> str:
 
 
 def eventually(what: threading.Event) -> None:
-    assert what.wait(30)
+    assert what.wait(120)
 
 
 def test_only_who_knows_the_password_gets_in(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_only_who_knows_the_password_gets_in(tmp_path: Path) -> None:
     with start_engine(tmp_path, environment, "--engine-host", EVERYWHERE) as engine:
         url = f"http://127.0.0.1:{engine.port}"
         right = [
-            httpx.get(url, headers=headers, params={"query": "SELECT 1", **params})
+            httpx.get(url, headers=headers, params={"query": "SELECT 1", **params}, timeout=60)
             for headers, params in (
                 ({b"X-ClickHouse-User": b"alice", b"X-ClickHouse-Key": "sésame".encode()}, {}),
                 ({}, {"user": "alice", "password": "sésame"}),
@@ -53,9 +53,9 @@ def test_only_who_knows_the_password_gets_in(tmp_path: Path) -> None:
                     host="127.0.0.1", port=engine.port, username=user, password=password
                 )
             assert caught.value.code == 516
-        nobody = httpx.get(f"{url}/?query=SELECT+1")
+        nobody = httpx.get(f"{url}/?query=SELECT+1", timeout=60)
         assert (nobody.status_code, nobody.headers["X-ClickHouse-Exception-Code"]) == (403, "516")
-        assert httpx.get(f"{url}/metrics").status_code == 403
+        assert httpx.get(f"{url}/metrics", timeout=60).status_code == 403
         assert answers(f"{url}/ping")
 
 
@@ -96,7 +96,7 @@ def test_it_ends_when_told_to_and_keeps_its_data(tmp_path: Path, how: signal.Sig
     with start_engine(tmp_path) as engine:
         post(engine, "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
         post(engine, "INSERT INTO t FORMAT CSV", b"1\n2\n")
-        assert engine.stop(how, timeout_secs=5) == 0
+        assert engine.stop(how) == 0
     with start_engine(tmp_path) as engine:
         assert post(engine, "SELECT sum(a) FROM t") == "3\n"
 
@@ -110,8 +110,8 @@ def test_an_insert_that_runs_is_finished_before_the_end(tmp_path: Path) -> None:
         insert.start()
         while post(engine, "SELECT countIf(query_kind = 'Insert') FROM system.processes") == "0\n":
             time.sleep(0.01)
-        assert engine.stop(timeout_secs=10) == 0
-        insert.join(10)
+        assert engine.stop() == 0
+        insert.join(60)
         assert told == [""]
     with start_engine(tmp_path) as engine:
         assert post(engine, "SELECT sum(a) FROM t") == "6\n"
@@ -130,8 +130,8 @@ def test_a_query_that_never_ends_does_not_hold_the_end_up(tmp_path: Path) -> Non
         thread.start()
         while post(engine, "SELECT count() FROM system.processes") == "1\n":
             time.sleep(0.01)
-        assert engine.stop(timeout_secs=10) == 0
-        thread.join(10)
+        assert engine.stop() == 0
+        thread.join(60)
         assert codes == ["394"]
 
 
@@ -146,7 +146,7 @@ def test_kill_9_loses_nothing_that_was_answered(tmp_path: Path) -> None:
         enough = threading.Event()
 
         def insert() -> None:
-            with httpx.Client(base_url=engine.url) as client:
+            with httpx.Client(base_url=engine.url, timeout=60) as client:
                 for n in range(100_000):
                     query = f"INSERT INTO t SETTINGS insert_deduplication_token='{n}' FORMAT CSV"
                     try:
@@ -162,7 +162,7 @@ def test_kill_9_loses_nothing_that_was_answered(tmp_path: Path) -> None:
         thread.start()
         eventually(enough)
         engine.kill()
-        thread.join(30)
+        thread.join(60)
     with start_engine(tmp_path) as engine:
         found = [int(line) for line in post(engine, "SELECT a FROM t ORDER BY a").split()]
     assert set(said_yes) <= set(found)

@@ -26,6 +26,8 @@ PARTITIONS = 6
 WORKERS = 3
 CLIENTS = {"tailrace", "tailrace-2", "tailrace-3"}
 NUMBERS_AT_ONCE = 20
+LONG_SECS = 180.0
+"""Until Kafka has missed a killed member, which takes seconds, and a busy machine has told the others."""
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +90,7 @@ class Shared:
     def wait_for_shares(self) -> None:
         """Until each of three members has as many partitions as the others."""
         fair = dict.fromkeys(CLIENTS, PARTITIONS // WORKERS)
-        eventually(lambda: self.shares() == fair, "a fair share for each")
+        eventually(lambda: self.shares() == fair, "a fair share for each", LONG_SECS)
 
     def ask(self, path: str) -> Any:
         """JSON of the pages."""
@@ -180,6 +182,7 @@ def test_three_workers_share_a_topic_until_the_end_and_one_is_killed_meanwhile(
 
     # Under load, and with something on its way.
     victim = shared.worker(2)
+    assert victim
     before = shared.rows()
     sending = threading.Thread(target=shared.send, args=(20,))
     sending.start()
@@ -206,8 +209,8 @@ def test_three_workers_share_a_topic_until_the_end_and_one_is_killed_meanwhile(
 
     processes = psutil.Process(shared.system.process.pid).children(recursive=True)
     shared.system.process.terminate()
-    assert shared.system.process.wait(30) == 0
-    _, left = psutil.wait_procs(processes, timeout=20)
+    assert shared.system.process.wait(60) == 0
+    _, left = psutil.wait_procs(processes, timeout=60)
     assert left == []
     said = (tmp_path / "data.log").read_text()
     assert "3 collectors share what collatz reads from Kafka" in said
@@ -240,6 +243,7 @@ def test_what_is_deleted_shows_whichever_worker_has_delivered_it(shared: Shared)
     eventually(lambda: not shared.unready(), "all of them ready")
     eventually(lambda: shared.says("all delivered"), "a header that says so")
     stopped = shared.worker(3)
+    assert stopped
     os.kill(stopped, signal.SIGSTOP)
     try:
         eventually(lambda: shared.says("2 of 3 collectors"), "a header that counts them")

@@ -111,6 +111,8 @@ def test_its_dashboards_sql_runs(store: Store, pack: Pack) -> None:
     now = datetime.now(UTC)
     shown = {"from": now - timedelta(hours=1), "to": now, "step": 60}
     for panel in read_dashboard(path).panels:
-        result = store.query(panel.sql, shown, limits=Limits())
+        store.query(panel.sql, shown, limits=Limits())
+        # Where nothing has come yet, an answer has no columns.
+        described = store.query(f"DESCRIBE TABLE ({panel.sql})", shown, limits=Limits())
         least = {"time_series": 2, "bar": 2, "table": 1, "value": 1}[panel.kind]
-        assert len(result.columns) >= least, panel.title
+        assert len(described.rows) >= least, panel.title

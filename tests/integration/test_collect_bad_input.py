@@ -168,6 +168,9 @@ def test_a_body_that_is_too_large_is_refused_before_it_comes(
 
 
 def test_the_rejected_counts_are_told(collector: Collector, engine: Engine, way: str) -> None:
-    del engine, way
+    del way
     status, answer = collector.post(b'{"message":"good"}\nbad\n')
     assert (status, answer) == (200, {"accepted": 1, "rejected": 1})
+    # So that they do not come into another test's tables.
+    eventually(lambda: messages(engine) == ["good"], "the good row")
+    eventually(lambda: engine.query("SELECT raw FROM logs.rejected"), "the bad one")

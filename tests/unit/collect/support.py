@@ -33,7 +33,7 @@ def quiet_log() -> Logger:
     return log
 
 
-async def until(condition: Callable[[], object], within_secs: float = 20.0) -> None:
+async def until(condition: Callable[[], object], within_secs: float = 60.0) -> None:
     """Wait until `condition()` is true."""
     async with asyncio.timeout(within_secs):
         while not condition():  # noqa: ASYNC110  # any condition, not only what has an Event

@@ -199,7 +199,7 @@ async def run(steps: list[tuple[str, object]], folder: Path) -> None:
                 raise AssertionError(name)
     await model.journal.flush()
     await do_deliver(model, remove=True)
-    await asyncio.wait_for(model.journal.until_empty(), 10)
+    await asyncio.wait_for(model.journal.until_empty(), 60)
     assert (model.journal.size_bytes, model.journal.events) == (0, 0)
     await model.journal.close()
     check(model)

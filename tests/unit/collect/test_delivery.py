@@ -186,7 +186,7 @@ async def test_what_a_source_rejects_reaches_the_table(system: System) -> None:
     await system.intake.reject([RejectedLine(b"\xff\x00", "no event", "10.0.0.9")])
     await system.rejected_journal.flush()
     delivering = asyncio.create_task(system.rejected.deliver_for_ever())
-    await asyncio.wait_for(system.rejected_journal.until_empty(), 20)
+    await asyncio.wait_for(system.rejected_journal.until_empty(), 60)
     delivering.cancel()
     (row,) = map(orjson.loads, system.server.rejected)
     assert (row["component_id"], row["raw"], row["reason"]) == ("in", "/wA=", "no event")
@@ -266,7 +266,7 @@ async def test_the_times_of_an_adaptive_sink_are_taken(system: System) -> None:
     for number in range(50):
         await system.intake.append(frames(b'{"n":%d}' % number))
         await system.journal.flush()
-    await asyncio.wait_for(system.journal.until_empty(), 20)
+    await asyncio.wait_for(system.journal.until_empty(), 60)
     delivering.cancel()
     await asyncio.gather(delivering, return_exceptions=True)
     assert len(system.server.rows) == 50

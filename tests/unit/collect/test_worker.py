@@ -153,7 +153,7 @@ async def test_a_worker_that_works_is_ended_without_taking_its_pipe_from_its_rea
     await until(sign.exists)
     working.cancel()
     # What it was working on is left to the next.
-    await asyncio.wait_for(workers.close(), 20)
+    await asyncio.wait_for(workers.close(), 60)
     with pytest.raises(asyncio.CancelledError):
         await working
     assert workers._all[0]._process is None

@@ -7,7 +7,6 @@ is there that was not sent, nothing twice, nothing is rejected, and `tailrace do
 
 import os
 import random
-import socket
 import subprocess
 import sys
 import time
@@ -31,6 +30,7 @@ from tests.integration.collect_system import (
     eventually,
 )
 from tests.processes import Process, start_engine
+from tests.web_system import free_port
 
 KILLS = int(os.environ.get("TAILRACE_CHAOS_KILLS") or (100 if os.environ.get("CI") else 15))
 SEED = int(os.environ.get("TAILRACE_CHAOS_SEED") or random.SystemRandom().randrange(1_000_000))
@@ -57,18 +57,6 @@ def grouped(name: str, number: int) -> dict[str, object]:
     return {"message": name, "n": number, "group": number % 20}
 
 
-def settled_ports(count: int) -> list[int]:
-    """Free ports that no outgoing connection gets while who listens on them is away."""
-    ports: list[int] = []
-    for port in random.sample(range(15_000, 32_000), 1000):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            ports.append(port)
-        if len(ports) == count:
-            break
-    return ports
-
-
 @dataclass
 class System:
     """The engine and the collector, each killed and started again on its own ports."""
@@ -85,7 +73,7 @@ class System:
 
     @classmethod
     def begin(cls, folder: Path) -> "System":
-        *ports, engine_port = settled_ports(len(SOURCES) + 1)
+        ports, engine_port = [free_port() for _ in SOURCES], free_port()
         engine = engine_with_tables(folder / "engine")
         engine.process.stop()
         return cls(folder, engine, dict(zip(SOURCES, ports, strict=True)), engine_port)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-READY_WITHIN_SECS = 60.0
+READY_WITHIN_SECS = 150.0
 POLL_SECS = 0.005
 PORTS = range(15_000, 20_000)
 """Linux gives none of them to outgoing connections, nor to those who ask for any port: nobody has one
@@ -161,7 +161,7 @@ def running_system(
             yield system
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(timeout=30)
+            process.wait(timeout=60)
 
 
 def _ports(system: System | None) -> dict[str, int]:

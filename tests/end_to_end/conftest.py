@@ -14,6 +14,8 @@ def browser() -> Iterator[Browser]:
     path = need_program("chromium", "chromium")
     expect.set_options(timeout=WITHIN_MS)
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        started = playwright.chromium.launch(
+            executable_path=path, args=ARGUMENTS, timeout=WITHIN_MS
+        )
         yield started
         started.close()

@@ -86,6 +86,8 @@ def test_new_rows_arrive_without_a_reload_and_do_not_shift_what_is_read(
         expect(page.locator("#live-button")).to_have_attribute("aria-pressed", "true")
         filled.insert([event(0, "it arrived", level="error")])
         expect(page.locator("tr.row td.message").first).to_have_text("it arrived")
+        # What was not counted in time is as high as a line, and its successor higher.
+        expect(page.locator(".uncounted")).to_have_count(0)
         page.mouse.wheel(0, 600)
         eventually(lambda: page.evaluate("scrollY") == 600, "the end of the scrolling")
         filled.insert([event(0, f"later {n}") for n in range(3)])

@@ -159,6 +159,17 @@ class Collector(Process):
         with urlopen(f"http://127.0.0.1:{self.own_port}{path}") as response:
             return bytes(response.read()).decode()
 
+    def metric(self, name: str, component_id: str) -> float:
+        """The sum of a metric of one component."""
+        beginning = f'{name}{{component_id="{component_id}"'
+        lines = self.page("/metrics").splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(beginning))
+
+    def is_idle(self) -> bool:
+        """Whether nothing waits in its buffers."""
+        lines = self.page("/metrics").splitlines()
+        return all(line.endswith(" 0.0") for line in lines if line.startswith("buffer_events{"))
+
     def is_ready(self) -> bool:
         """Whether `/readyz` says so."""
         return answers(f"http://127.0.0.1:{self.own_port}/readyz")
@@ -168,6 +179,12 @@ def pipeline(engine_url: str, **sources: Mapping[str, Any]) -> dict[str, Any]:
     """Sources whose lines go to `logs.intake` as they are."""
     sink = {**deepcopy(INTAKE), "inputs": list(sources), "endpoint": engine_url}
     return {"sources": deepcopy(sources), "sinks": {"out": sink}}
+
+
+def json_lines(path: Path) -> list[dict[str, Any]]:
+    """The events in a file that a sink writes; without the last line as long as it has not ended."""
+    text = path.read_text() if path.exists() else ""
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
 
 def eventually(condition: Callable[[], Any], what: str, within_secs: float = WITHIN_SECS) -> Any:

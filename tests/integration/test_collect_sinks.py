@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from tests.integration.collect_system import HTTP, TCP, Collector, eventually
+from tests.integration.collect_system import HTTP, TCP, Collector, eventually, json_lines
 
 STDIN = {"type": "stdin", "decoding": {"codec": "json"}}
 
@@ -111,8 +111,7 @@ def test_one_collector_sends_to_another_by_http(tmp_path: Path) -> None:
             first.send(b"".join(b'{"n":%d}\n' % number for number in range(500)))
 
             def arrived() -> Counter[int]:
-                lines = out.read_text().splitlines() if out.exists() else []
-                return Counter(json.loads(line)["n"] for line in lines)
+                return Counter(event["n"] for event in json_lines(out))
 
             eventually(lambda: arrived().total() >= 500, "the events behind both")
             assert arrived() == Counter(range(500))
@@ -135,8 +134,7 @@ def test_what_is_rejected_without_a_clickhouse_is_kept_in_a_file(tmp_path: Path)
     with Collector(configuration, tmp_path) as collector:
         collector.send(b'{"app":"a"}\nnot json\n{"app":"../../x"}\n{"b":1}\n')
         kept = tmp_path / "data" / "buffer" / "_rejected" / "tcp.jsonl"
-        eventually(lambda: kept.exists() and len(kept.read_bytes().splitlines()) == 3, "the rows")
-        rows = [json.loads(line) for line in kept.read_bytes().splitlines()]
+        rows = eventually(lambda: len(rows := json_lines(kept)) == 3 and rows, "the rows")
         eventually((tmp_path / "logs" / "a.log").exists, "the good event")
     assert {row["component_id"] for row in rows} == {"tcp", "out"}
     assert b"not json" in [b64decode(row["raw"]) for row in rows]

@@ -10,7 +10,7 @@ from urllib.error import URLError
 import psutil
 import pytest
 
-from tests.integration.collect_system import HTTP, Collector
+from tests.integration.collect_system import HTTP, Collector, json_lines
 
 GROUPS = 20
 
@@ -40,8 +40,7 @@ REDUCE = {
 
 
 def written(folder: Path) -> list[dict[str, Any]]:
-    path = folder / "out.log"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return json_lines(folder / "out.log")
 
 
 def numbers(folder: Path) -> Counter[int]:
@@ -71,11 +70,7 @@ def worker_of(collector: Collector) -> psutil.Process | None:
 def stop_when_idle(collector: Collector) -> int:
     """The exit code of an orderly end; a worker that is only starting may take longer than that."""
 
-    def is_idle() -> bool:
-        lines = collector.page("/metrics").splitlines()
-        return all(line.endswith(" 0.0") for line in lines if line.startswith("buffer_events{"))
-
-    collector.wait_for(is_idle, "empty buffers")
+    collector.wait_for(collector.is_idle, "empty buffers")
     return collector.stop()
 
 

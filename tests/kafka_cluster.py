@@ -12,10 +12,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, TopicMetadata  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewTopic
 
+WHILE_BROKERS_CHANGE = frozenset(
+    {
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError._TIMED_OUT,
+        KafkaError._TRANSPORT,
+        KafkaError._WAIT_COORD,
+    }
+)
+"""What is answered when a killed broker's groups have just come to another, or back to it."""
 SCRIPT = Path(__file__).parents[1] / "scripts" / "kafka"
 
 
@@ -71,8 +82,14 @@ class KafkaCluster:
         """Messages of a topic that a group has acknowledged, of all partitions together."""
         consumer = Consumer({"bootstrap.servers": self.bootstrap_servers, "group.id": group})
         places = [TopicPartition(topic, number) for number in range(partitions)]
-        found = consumer.committed(places, timeout=20)
-        consumer.close()
+        try:
+            found = consumer.committed(places, timeout=20)
+        except KafkaException as error:
+            if error.args[0].code() not in WHILE_BROKERS_CHANGE:
+                raise
+            found = consumer.committed(places, timeout=60)
+        finally:
+            consumer.close()
         return sum(max(0, place.offset) for place in found)
 
     def kill_broker(self, number: int) -> None:

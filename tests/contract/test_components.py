@@ -230,7 +230,7 @@ async def _logstash(intake: GatedIntake) -> Driver:
             writer.write(b"2J" + struct.pack(">II", number, len(line)) + line)
         last = b"2A" + struct.pack(">I", len(lines))
         with suppress(asyncio.TimeoutError):
-            async with asyncio.timeout(2 if intake.full else 20):
+            async with asyncio.timeout(2 if intake.full else 60):
                 answer = b""
                 while not answer.endswith(last):
                     answer += await reader.readexactly(6)
@@ -492,7 +492,7 @@ async def test_nothing_is_acknowledged_before_it_is_kept(driver: Driver) -> None
         assert not sending.done()
     assert driver.intake.kept == []
     driver.intake.is_open.set()
-    assert await asyncio.wait_for(sending, 20)
+    assert await asyncio.wait_for(sending, 60)
     await until(lambda: driver.intake.kept == [b'{"n":1}'])
     driver.end()
 
@@ -509,7 +509,7 @@ async def test_a_full_buffer_is_told_or_waited_for(driver: Driver) -> None:
     driver.intake.full = True
     sending = asyncio.create_task(driver.send(b'{"n":1}\n'))
     if driver.acknowledges:
-        assert not await asyncio.wait_for(sending, 20)
+        assert not await asyncio.wait_for(sending, 60)
     else:
         await sending
         await until(lambda: driver.intake.taken)

@@ -6,9 +6,9 @@ import logging.handlers
 import os
 import socket
 import subprocess
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,8 @@ from tests.integration.collect_system import (
 from tests.needs import SHIPPERS, need_shipper
 
 EVENTS = 10_000
+DATAGRAMS_AT_ONCE = 200
+"""So many have room in the system's buffer, however long nobody reads it."""
 LIBRARIES = [
     SHIPPERS / part
     for part in ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib/syslog-ng")
@@ -155,7 +157,7 @@ def test_python_by_udp(engine: Engine, tmp_path: Path) -> None:
         handler = logging.handlers.SysLogHandler(
             ("127.0.0.1", collector.ports["udp"]), facility="local3"
         )
-        log_with_python(handler, pause_after=100)
+        log_with_python(handler, collector=collector, source="udp")
         eventually(
             lambda: engine.value("SELECT count() FROM logs.application_logs") >= EVENTS, "all"
         )
@@ -172,22 +174,36 @@ def test_python_by_tcp(engine: Engine, tmp_path: Path) -> None:
         )
         handler.append_nul = False
         log_with_python(handler, end="\n")
-    eventually(lambda: engine.value("SELECT count() FROM logs.application_logs") >= EVENTS, "all")
+        eventually(
+            lambda: engine.value("SELECT count() FROM logs.application_logs") >= EVENTS, "all"
+        )
     check_python(engine)
 
 
-def log_with_python(handler: logging.Handler, *, end: str = "", pause_after: int = 0) -> None:
+def log_with_python(
+    handler: logging.Handler,
+    *,
+    end: str = "",
+    collector: Collector | None = None,
+    source: str = "",
+) -> None:
+    """Log all events. A datagram has no way to wait for room: with a collector, it is waited until its
+    source has received what was sent before more is."""
     handler.setFormatter(logging.Formatter(f"shop[%(process)d]: %(message)s{end}"))
     logger = logging.getLogger("tests.shippers")
     logger.propagate = False
     logger.addHandler(handler)
     for number in range(EVENTS):
         logger.error("event %d of shop: ünïcode", number)
-        if pause_after and number % pause_after == 0:
-            # A datagram has no way to wait for room: this is how a real program's rate is.
-            time.sleep(0.01)
+        if collector and number % DATAGRAMS_AT_ONCE == 0:
+            received = partial(collector.metric, "component_received_events_total", source)
+            eventually(partial(has_reached, received, number + 1), f"{number + 1} datagrams")
     logger.removeHandler(handler)
     handler.close()
+
+
+def has_reached(value: Callable[[], float], least: int) -> bool:
+    return value() >= least
 
 
 def check_python(engine: Engine) -> None:
@@ -234,7 +250,7 @@ def test_json_from_python(engine: Engine, tmp_path: Path, mode: str) -> None:
     handlers = {"tcp": JsonOverTcp, "udp": JsonOverUdp}
     with Collector(pipeline(engine.url, **sources), tmp_path) as collector:
         handler = handlers[mode]("127.0.0.1", collector.ports["in"])
-        log_with_python(handler, pause_after=100 if mode == "udp" else 0)
+        log_with_python(handler, collector=collector if mode == "udp" else None, source="in")
         eventually(
             lambda: engine.value("SELECT count() FROM logs.application_logs") >= EVENTS, "all"
         )

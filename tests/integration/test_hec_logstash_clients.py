@@ -63,6 +63,13 @@ def test_splunk_handler(engine: Engine, tmp_path: Path, capsys: pytest.CaptureFi
         logger.addHandler(handler)
         for number in range(EVENTS):
             logger.error("event %d: ünïcode", number)
+        # Its timer and its end do not wait for each other: both would send, or forget, the same events.
+        eventually(
+            lambda: (
+                not (handler.processing_payload or handler.log_payload or not handler.queue.empty())
+            ),
+            "an idle handler",
+        )
         handler.close()
         handler.session.close()
         logger.removeHandler(handler)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.collect_system import eventually
 from tests.terminals import on_a_terminal, tailrace
 from tests.web_system import StoreSystem, storing
 
@@ -61,10 +62,13 @@ def test_a_wrong_search_shows_the_place_and_exits_2(system: StoreSystem) -> None
 
 
 def test_nothing_found_names_the_nearest_field(system: StoreSystem) -> None:
-    done = tailrace(system, "search", "ordr:7")
-    assert done.returncode == 0
-    assert done.stdout == ""
-    assert "Did you mean order" in done.stderr
+    def is_named() -> bool:
+        done = tailrace(system, "search", "ordr:7")
+        assert (done.returncode, done.stdout) == (0, "")
+        return "Did you mean order" in done.stderr
+
+    # There is half a second for it, which a busy machine may need for something else.
+    eventually(is_named, "the nearest field")
 
 
 @pytest.mark.parametrize("command", [("search", "x"), ("tail",), ("sql", "SELECT 1")])
@@ -117,7 +121,7 @@ def test_a_reader_that_has_enough_is_no_error(system: StoreSystem) -> None:
         assert process.stdout.readline() == b'{"number":0}\n'
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
 
 
 def test_sql_says_where_it_cut(system: StoreSystem) -> None:
@@ -145,7 +149,7 @@ def test_tail_follows_and_ctrl_c_ends_it(system: StoreSystem, tmp_path: Path) ->
             system.insert([{"message": f"followed {number}", "timestamp": "2001-01-01T00:00:00Z"}])
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=60)
     assert process.returncode == 0
     assert b"Traceback" not in said
     assert str(lines(out.read_text("utf-8"))[0]["message"]).startswith("followed")

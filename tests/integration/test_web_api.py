@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tailrace.store import Limits
+from tests.integration.collect_system import eventually
 from tests.web_system import WebSystem, running, start_web
 
 START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -211,7 +212,7 @@ def test_the_tail_gives_rows_as_they_arrive_even_old_ones(system: WebSystem) -> 
     system.insert([event(1, message="before")])
     url = f"{system.url}/api/v1/logs/tail"
     seen: list[str] = []
-    with httpx.stream("GET", url, params={"q": "level:error"}, timeout=30) as stream:
+    with httpx.stream("GET", url, params={"q": "level:error"}, timeout=60) as stream:
         lines = stream.iter_lines()
         assert next(lines) == ": connected"
         system.insert(
@@ -237,7 +238,7 @@ def test_a_wrong_search_is_an_answer_and_no_broken_stream(system: WebSystem) -> 
 
 def test_an_open_stream_does_not_hold_up_the_end(system: WebSystem) -> None:
     web = start_web(system.environment)
-    with httpx.stream("GET", f"{web.url}/api/v1/logs/tail", timeout=30) as stream:
+    with httpx.stream("GET", f"{web.url}/api/v1/logs/tail", timeout=60) as stream:
         lines = stream.iter_lines()
         assert next(lines) == ": connected"
         assert web.stop() == 0
@@ -252,8 +253,7 @@ def test_attributes_are_found_in_parts_with_and_without_an_index(system: WebSyst
     assert len(rows_of(system.get("/api/v1/logs", q="user:7"))) == 20
     assert rows_of(system.get("/api/v1/logs", q="user:77")) == []
     assert len(rows_of(system.get("/api/v1/logs", q="-user:7 level:info", limit=300))) == 180
-    page = system.get("/", q="user:7")
-    assert page.status_code == 200
-    assert "20 rows" in page.text
+    # A busy machine may not count in time.
+    eventually(lambda: "20 rows" in system.get("/", q="user:7").text, "the count on the page")
     sql = "SELECT count() FROM logs.application_logs WHERE has(attribute_items, 'user=7')"
     assert system.store.query(sql, limits=Limits()).value() == 20

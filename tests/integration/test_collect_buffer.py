@@ -30,12 +30,6 @@ MOST_GROWTH_BYTES = 64 * MEBIBYTE
 """What waits for an fsync, and the batches that are being sent, may be in memory."""
 
 
-def metric(collector: Collector, name: str, source: str) -> float:
-    lines = collector.page("/metrics").splitlines()
-    beginning = f'{name}{{component_id="{source}"'
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(beginning))
-
-
 def doctor(folder: Path, engine_url: str) -> tuple[int, list[dict[str, Any]]]:
     done = subprocess.run(
         [sys.executable, "-m", "tailrace", "doctor", str(folder / "pipeline.yaml")]
@@ -60,14 +54,14 @@ def test_a_full_buffer_that_drops_keeps_nobody_waiting_and_says_what_it_dropped(
         # Many times what the system's buffers and the collector's memory would take.
         collector.send(line * 2000)
         eventually(
-            lambda: metric(collector, "component_received_events_total", "tcp") == 2000,
+            lambda: collector.metric("component_received_events_total", "tcp") == 2000,
             "the last line of TCP",
         )
         dropped = {
-            source: metric(collector, "component_discarded_events_total", source)
+            source: collector.metric("component_discarded_events_total", source)
             for source in ("tcp", "http")
         }
-        kept = {source: metric(collector, "buffer_events", source) for source in ("tcp", "http")}
+        kept = {source: collector.metric("buffer_events", source) for source in ("tcp", "http")}
         for source, sent in (("http", 40), ("tcp", 2000)):
             assert kept[source] >= 16, "one MiB is kept"
             assert kept[source] + dropped[source] == sent
@@ -147,14 +141,14 @@ def test_a_sink_that_hangs_costs_disk_and_not_memory(tmp_path: Path) -> None:
     block = line * 1024
     with hanging_clickhouse() as url, Collector(pipeline(url, tcp=TCP), tmp_path) as collector:
         collector.send(block)
-        eventually(lambda: metric(collector, "buffer_events", "tcp") == 1024, "the first block")
+        eventually(lambda: collector.metric("buffer_events", "tcp") == 1024, "the first block")
         before = most = memory_bytes(collector.pid)
         with socket.create_connection(("127.0.0.1", collector.ports["tcp"])) as connection:
             for _ in range(SENT_BYTES // len(block)):
                 connection.sendall(block)
                 most = max(most, memory_bytes(collector.pid))
         sent = 1024 * (1 + SENT_BYTES // len(block))
-        eventually(lambda: metric(collector, "buffer_events", "tcp") == sent, "everything on disk")
+        eventually(lambda: collector.metric("buffer_events", "tcp") == sent, "everything on disk")
         on_disk = sum(path.stat().st_size for path in tmp_path.glob("data/buffer/tcp/*.segment"))
         assert on_disk >= SENT_BYTES
         assert max(most, memory_bytes(collector.pid)) - before < MOST_GROWTH_BYTES

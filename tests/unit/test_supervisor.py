@@ -20,6 +20,7 @@ from tailrace.supervisor import (
     check_ports,
     own_folder,
 )
+from tests.web_system import free_port
 
 
 def python(code: str) -> Sequence[str]:
@@ -195,7 +196,7 @@ def test_an_address_that_two_of_ours_want_is_refused_with_both_settings() -> Non
 
 def test_a_port_that_orphans_let_go_of_is_waited_for() -> None:
     with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
+        holder.bind(("127.0.0.1", free_port()))
         holder.listen()
         listener = Listener("127.0.0.1", holder.getsockname()[1], "TAILRACE_WEB_PORT")
         with pytest.raises(PortTakenError):

@@ -236,6 +236,18 @@ def test_a_wrong_search_is_an_answer_and_no_broken_stream(system: WebSystem) -> 
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+def test_the_metric_of_open_streams_falls_when_their_clients_go(system: WebSystem) -> None:
+    def says(count: int) -> bool:
+        return f"tailrace_web_watchers {count}.0" in system.get("/metrics").text
+
+    eventually(lambda: says(0), "streams of earlier tests to end")
+    with httpx.stream("GET", f"{system.url}/api/v1/logs/tail", timeout=60) as stream:
+        lines = stream.iter_lines()
+        assert next(lines) == ": connected"
+        assert says(1)
+    eventually(lambda: says(0), "the end of the stream")
+
+
 def test_an_open_stream_does_not_hold_up_the_end(system: WebSystem) -> None:
     web = start_web(system.environment)
     with httpx.stream("GET", f"{web.url}/api/v1/logs/tail", timeout=60) as stream:

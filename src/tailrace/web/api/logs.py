@@ -117,12 +117,15 @@ async def tail_logs(shared: Shared, state: Searched) -> StreamingResponse:
 
 
 async def _events(shared: Context, query: LogQuery) -> AsyncIterator[bytes]:
-    async with shared.hub.watch(query) as watcher:
+    try:
+        async with shared.hub.watch(query) as watcher:
+            shared.metrics.watchers.set(shared.hub.watching)
+            yield b": connected\n\n"
+            async for event in watcher.events(HEARTBEAT_SECS):
+                yield _event(event)
+    finally:
+        # Whoever goes away cancels this.
         shared.metrics.watchers.set(shared.hub.watching)
-        yield b": connected\n\n"
-        async for event in watcher.events(HEARTBEAT_SECS):
-            yield _event(event)
-    shared.metrics.watchers.set(shared.hub.watching)
 
 
 def _event(event: News | Trouble | None) -> bytes:

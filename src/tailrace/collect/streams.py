@@ -96,6 +96,7 @@ class StreamSource(Source):
     @override
     async def stop(self, grace_secs: float) -> None:
         grace_secs = min(grace_secs, self.options.shutdown_timeout_secs)
+        began = self.context.clock.monotonic()
         if self._server:
             self._server.close()
         self.options.clean_up()
@@ -104,7 +105,7 @@ class StreamSource(Source):
                 await self._until_silent()
         for connection in list(self.connections):
             connection.abandon("the collector stopped in the middle of this line")
-        await self._outbox.stop(grace_secs)
+        await self._outbox.stop(grace_secs - (self.context.clock.monotonic() - began))
 
     def take(self, lines: Lines, origin: Origin) -> None:
         """Complete lines of a connection."""
@@ -138,17 +139,21 @@ class StreamSource(Source):
         self.context.metrics.connections(len(self.connections))
 
     def _resume(self) -> None:
+        self._last_arrival = self.context.clock.monotonic()
         for connection in self.connections:
             connection.resume()
 
     async def _until_silent(self) -> None:
-        """Until no connection has sent anything for a moment: what was on its way has come."""
+        """Until no connection has sent anything for a moment: what was on its way has come.
+
+        One that is not read because too much waits is not silent.
+        """
         self._last_arrival = self.context.clock.monotonic()
         while self.connections:
             silent_secs = self.context.clock.monotonic() - self._last_arrival
-            if silent_secs >= SILENCE_SECS:
+            if silent_secs >= SILENCE_SECS and not self.is_congested():
                 return
-            await asyncio.sleep(SILENCE_SECS - silent_secs)
+            await asyncio.sleep(max(SILENCE_SECS - silent_secs, SILENCE_SECS / 10))
 
 
 class Connection(asyncio.BufferedProtocol):

@@ -64,10 +64,9 @@ def test_splunk_handler(engine: Engine, tmp_path: Path, capsys: pytest.CaptureFi
         for number in range(EVENTS):
             logger.error("event %d: ünïcode", number)
         # Its timer and its end do not wait for each other: both would send, or forget, the same events.
+        # What it takes out of its queue it is processing before that, so the queue is looked at first.
         eventually(
-            lambda: (
-                not (handler.processing_payload or handler.log_payload or not handler.queue.empty())
-            ),
+            lambda: not (handler.queue or handler.log_payload or handler.processing_payload),
             "an idle handler",
         )
         handler.close()

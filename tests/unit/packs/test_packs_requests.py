@@ -17,6 +17,7 @@ from tailrace.errors import QueryError, UsageError
 from tailrace.packs import find_packs
 from tailrace.packs.requests.classes import at_place, upto_ms
 from tailrace.packs.requests.generate import CUSTOMERS, PATHS, STATUSES, RequestGenerator
+from tailrace.packs.requests.levels import FEW_ROWS, ServiceLevelObjectives
 from tailrace.packs.requests.objectives import RULES, WINDOWS, Objective, apdex
 from tailrace.packs.requests.routes import median_place, p99_place, router
 from tailrace.packs.requests.windows import Windows
@@ -320,11 +321,24 @@ async def test_a_page_says_where_the_next_begins() -> None:
     host = FakeHost({"HAVING": rows, "cell": []})
     answer = (await get(host, "/api/v1/requests/slo", limit="2")).json()
     assert [row["customer_id"] for row in answer["rows"]] == ["c0", "c1"]
-    assert host.asked[0]["rows"] == 3
+    assert host.asked[0]["rows"] == FEW_ROWS + 1
     assert host.asked[1]["customers"] == ["c0", "c1"]
     await get(host, "/api/v1/requests/slo", limit="2", cursor=answer["next"])
     after = {name[6:]: value for name, value in host.asked[2].items() if name.startswith("after_")}
     assert after == {"share": 0.9, "customer": "c1", "path": ""}
+
+
+async def test_names_of_few_rows_are_not_waited_for() -> None:
+    many: list[tuple[Any, ...]] = [(f"c{n}", "", 10, 1, 0, 0) for n in range(FEW_ROWS + 1)]
+    host = FakeHost({})
+    levels = ServiceLevelObjectives(host)
+    names = []
+    for rows in (many[:2], many[:2], many, many[:2]):
+        host.answers = {"HAVING": rows, "cell": []}
+        host.asked.clear()
+        await levels.slo()
+        names += [asked["customers"] for asked in host.asked if "customers" in asked]
+    assert names == [["c0", "c1"], [], [], ["c0", "c1"]]
 
 
 @pytest.mark.parametrize("cursor", ["x", "WzFd", "bnVsbA", "ä", "W10", "WyJ4IiwiIiwiIl0"])

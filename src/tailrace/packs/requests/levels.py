@@ -26,6 +26,8 @@ from tailrace.packs.requests.windows import Windows
 
 MOST_ROWS: Final = 1000
 USUAL_ROWS: Final = 100
+FEW_ROWS: Final = 300
+"""Up to so many it costs less to look all of them up at once than to wait for a page's names."""
 ANY_REST: Final = "*"
 """At the end of a path: whatever follows."""
 
@@ -139,6 +141,9 @@ class ServiceLevelObjectives:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._few = {(False, False)}
+        """What there were few rows of, by whether customers and paths matter: all of those are
+        looked up at once, without waiting for the names of the page."""
 
     async def slo(  # noqa: PLR0913 — one argument a parameter of the address
         self,
@@ -207,12 +212,18 @@ class ServiceLevelObjectives:
         """What was counted behind a cursor, the worst first, one more than asked for if there is
         one; and what was requested lately."""
         customers = [whole["customer_id"]] if whole["customer_id"] else []
-        if not asked["by_customer"] and not asked["by_path"]:
-            # The one row has no names that the second question would have to wait for.
-            return await asyncio.gather(
-                self._objectives(whole, cursor, limit + 1), self._recent(asked, customers, [])
+        about = (asked["by_customer"], asked["by_path"])
+        most = max(limit, FEW_ROWS) + 1
+        if about in self._few:
+            found, recent = await asyncio.gather(
+                self._objectives(whole, cursor, most), self._recent(asked, customers, [])
             )
-        found = await self._objectives(whole, cursor, limit + 1)
+            if len(found) > FEW_ROWS:
+                self._few.discard(about)
+            return found, recent
+        found = await self._objectives(whole, cursor, most)
+        if len(found) <= FEW_ROWS and not (cursor or customers or asked["path"]):
+            self._few.add(about)
         page = found[:limit]
         if not page:
             return found, {}
